@@ -1,0 +1,66 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Repeats the look of webui_ready and prints how far the webui is, one line a change."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.navilab.webui.plugins.module_utils._ready import ARGUMENTS
+
+display = Display()
+ANSWER = ("ready", "models", "phase", "state")
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """One round trip a slice, until the webui is ready, dead, or the time is over."""
+
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _validation, arguments = self.validate_argument_spec(ARGUMENTS)
+        if self._task.check_mode:
+            result.update(changed=False, ready=False, seconds=0, models=None, phase="", state=None)
+            return result
+        host = (task_vars or {}).get("inventory_hostname", "localhost")
+        name, timeout = arguments["name"], arguments["timeout"]
+        start, shown, restarts = time.monotonic(), "", None
+        while True:
+            left = timeout - (time.monotonic() - start)
+            look = {**arguments, "slice": max(0, min(arguments["slice"], int(left)))}
+            seen = self._execute_module(
+                module_name="navilab.webui.webui_ready", module_args=look, task_vars=task_vars, wrap_async=False
+            )
+            seconds = int(time.monotonic() - start)
+            if seen.get("failed") or "ready" not in seen:
+                result.update(seen)
+                return result
+            if restarts is None:
+                restarts = seen["restarts"]
+            elif seen["restarts"] > restarts and not seen["ready"] and not seen["dead"]:
+                seen["dead"] = f"container {name} died and was restarted"
+            result.update({key: seen[key] for key in ANSWER}, changed=False, seconds=seconds)
+            if seen["ready"]:
+                return result
+            if seen["dead"]:
+                return _failed(result, seen, name, seen["dead"])
+            progress = seen["phase"] or seen["state"] or "no answer yet"
+            if progress != shown:
+                display.display(f"{host}: {name}: {progress} ({seconds} s)")
+                shown = progress
+            if seconds >= timeout:
+                return _failed(result, seen, name, f"{name} is not ready after {seconds} s ({progress})")
+
+
+def _failed(result: dict[str, Any], seen: dict[str, Any], name: str, why: str) -> dict[str, Any]:
+    remedy = "run site.yml --tags webui"
+    if seen["log"]:
+        remedy = f"read the end of its log (`docker logs {name}` has all of it), then {remedy}"
+    lines = "".join(f"\n    {line[:200]}" for line in seen["log"])
+    result.update(failed=True, msg=f"webui_healthy: {why}. Remedy: {remedy}{lines}", log=seen["log"])
+    return result

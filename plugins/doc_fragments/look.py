@@ -1,0 +1,45 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of modules that take the whole look."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  packages:
+    description:
+      - Debian packages whose state is wanted in RV(host).
+    type: list
+    elements: str
+    default: []
+  files:
+    description:
+      - Absolute paths whose kind, mode, owner and SHA-256 (of files up to 1 MiB) are wanted in RV(host).
+      - A leading V(~) is the home of O(user), and the key in the answer is the expanded path.
+    type: list
+    elements: str
+    default: []
+  images:
+    description:
+      - Image references to look for, first in the engine, then in their registries.
+    type: list
+    elements: str
+    default: []
+  registry_ca:
+    description:
+      - CA certificates in PEM that are trusted beside the system's when a registry is asked.
+    type: str
+    default: ""
+  probe_images:
+    description:
+      - Whether registries are asked for the O(images) that the engine does not have.
+    type: bool
+    default: true
+notes:
+  - Root sees more than others do, namely the kernel log, PCI configuration space, the engine's socket and other users'
+    processes.
+"""

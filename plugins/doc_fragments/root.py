@@ -1,0 +1,20 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The option root of every module that looks."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  root:
+    description:
+      - Directory below which C(sys/), C(dev/), C(proc/) and C(etc/) are read.
+      - Another directory than V(/) is a tree recorded on some host. Its links are followed as if it were V(/).
+        What only a running host can tell is then reported as not known.
+    type: path
+    default: /
+"""

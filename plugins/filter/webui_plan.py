@@ -1,0 +1,427 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which webui runs on which board of a host, and what the webui role has to do for it."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import re
+from typing import Any
+
+DOCUMENTATION = r"""
+name: webui_plan
+short_description: Choose profile, flags and container for each board of a host
+version_added: "0.1.0"
+description:
+  - Turns the look of a host and the webui role's variables into one container a supported board, and names each difference to what runs.
+  - Pure function; it reaches no host.
+positional: host
+options:
+  _input:
+    description: The look, the RV(navilab.webui.host_info#module:host) of M(navilab.webui.host_info).
+    type: dict
+    required: true
+  host:
+    description: The same as O(_input), for use without a pipe.
+    type: dict
+  settings:
+    description: The webui role's variables without their prefix.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Decide what the webui needs
+  ansible.builtin.set_fact:
+    webui_plan: "{{ navilab_host | navilab.webui.webui_plan(settings=webui_settings) }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - RV(ignore:instances) is one entry a board, RV(ignore:actions) one sentence a difference.
+    - RV(ignore:problems) are checks that stop the host before anything changes.
+  type: dict
+"""
+
+CONTAINER_PORT = 7860
+MOUNT = "/dockerx"
+HOME = "/home/webui"
+SPEC_LABEL = "navilab.webui.spec"
+TCMALLOC = "/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4"
+# Any answer below 500 is alive: /internal/ping is 404 with --nowebui.
+HEALTH = (
+    "import sys, urllib.request, urllib.error\n"
+    "try: status = urllib.request.urlopen('http://127.0.0.1:%d/internal/ping', timeout=5).status\n"
+    "except urllib.error.HTTPError as error: status = error.code\n"
+    "sys.exit(status >= 500)"
+) % CONTAINER_PORT
+# VRAM in MiB below which the webui needs the flag. An 8 GB board shows 8176, one of 6 GB 6128, one of 4 GB 4080.
+VRAM_FLAGS = ((5 * 1024, "--lowvram"), (12 * 1024, "--medvram"))
+VRAM_CHOICES = {"low": ["--lowvram"], "medium": ["--medvram"], "none": []}
+PRECISION = {"full": ["--precision", "full", "--no-half"], "half": ["--no-half-vae"]}
+ATTENTION = {"sub-quad": ["--opt-sub-quad-attention"], "split": ["--opt-split-attention"], "none": []}
+
+
+def _problem(check: str, evidence: str, remedy: str) -> dict[str, str]:
+    return {"id": check, "status": "failed", "evidence": evidence, "remedy": remedy}
+
+
+def _version(text: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", text)[:2]]
+
+
+def misfit(profile: dict[str, Any], board: dict[str, Any] | None, kernel: list[int]) -> str:
+    """Why a profile can't serve a board under a kernel ([major, minor]; empty if unknown); empty where it can."""
+    if not profile.get("gpu", True):
+        return ""
+    if board is None:
+        return "it needs a board"
+    if board["gfx_target"] not in profile.get("gfx_targets", []):
+        return f"it has no code for {board['gfx_target']}"
+    floor = profile.get("kernel_min", "")
+    if floor and kernel and kernel[:2] < _version(floor):
+        return f"it is not established on kernels before {floor}, and this is {'.'.join(map(str, kernel))}"
+    return ""
+
+
+def choose_profile(
+    board: dict[str, Any] | None, kernel: list[int], settings: dict[str, Any]
+) -> tuple[str, str, list[dict[str, str]]]:
+    """(name, why, problems): the wanted profile, or for V(auto) the first of the order that fits and has an image."""
+    profiles, wanted = settings["profiles"], settings["profile"]
+    if wanted != "auto":
+        if wanted not in profiles:
+            return "", "", [
+                _problem(
+                    "profile_known",
+                    f"webui_profile is '{wanted}'",
+                    f"use auto or one of {', '.join(sorted(profiles))}, or describe '{wanted}' in webui_profiles_extra",
+                )
+            ]
+        why_not = misfit(profiles[wanted], board, kernel)
+        if why_not and "kernels before" not in why_not:
+            return wanted, "", [
+                _problem("profile_fits", f"profile {wanted}: {why_not}", "use webui_profile: auto, or a profile with code for this board")
+            ]
+        return wanted, "set by webui_profile", []
+    passed_over = []
+    for name in settings["profile_order"]:
+        if name not in profiles:
+            return "", "", [_problem("profile_known", f"webui_profile_order names '{name}'", "describe it in webui_profiles_extra")]
+        why_not = misfit(profiles[name], board, kernel)
+        if not why_not and not _image(name, settings):
+            why_not = "it has no image"
+        if not why_not:
+            fits = f"first that fits {board['gfx_target'] if board else 'a host without board'}"
+            return name, "; ".join([fits, *passed_over]), []
+        passed_over.append(f"not {name}: {why_not}")
+    return "", "", [
+        _problem(
+            "profile_fits",
+            "; ".join(passed_over),
+            "name your image of a profile in webui_images (profile: reference), or set webui_profile and webui_image",
+        )
+    ]
+
+
+def _image(profile: str, settings: dict[str, Any]) -> str:
+    return settings["image"] or settings["images"].get(profile, "") or settings["profiles"].get(profile, {}).get("image", "")
+
+
+def vram_flags(vram_mib: int | None, mode: str) -> list[str]:
+    """--lowvram, --medvram or nothing by the board's VRAM in MiB; unknown VRAM counts as an 8 GB board."""
+    if mode != "auto":
+        return VRAM_CHOICES[mode]
+    size = 8176 if vram_mib is None else vram_mib
+    return next(([flag] for limit, flag in VRAM_FLAGS if size < limit), [])
+
+
+def _arguments(board: dict[str, Any] | None, profile: dict[str, Any], data: str, settings: dict[str, Any]) -> list[str]:
+    precision = profile.get("precision", "full") if settings["precision"] == "auto" else settings["precision"]
+    arguments = ["--skip-prepare-environment", "--skip-version-check", "--no-download-sd-model"]
+    arguments += ["--listen", "--port", str(CONTAINER_PORT), "--api", "--data-dir", f"{MOUNT}/{data}"]
+    if data != "webui_data":
+        arguments += ["--models-dir", f"{MOUNT}/webui_data/models"]
+    arguments += ["--theme", settings["theme"]]
+    if profile.get("gpu", True) and board is not None:
+        arguments += vram_flags(board["vram_mib"], settings["vram_mode"])
+    arguments += PRECISION[precision] + ATTENTION[settings["attention"]] + list(profile.get("flags", []))
+    if settings["allow_extension_install"]:
+        # --listen makes the webui refuse installs from its page; this is its own word for allowing them.
+        arguments.append("--enable-insecure-extension-access")
+    return arguments + list(settings["extra_args"])
+
+
+def _environment(profile: dict[str, Any], settings: dict[str, Any]) -> dict[str, str]:
+    environment = {"HOME": HOME, "XDG_CACHE_HOME": f"{MOUNT}/cache", "PYTHONUNBUFFERED": "1"}
+    if profile.get("gpu", True):
+        # Kernels compiled on the first picture outlive the container, or each upgrade compiles for minutes again.
+        environment.update({"MIOPEN_USER_DB_PATH": f"{MOUNT}/cache/miopen", "MIOPEN_CUSTOM_CACHE_DIR": f"{MOUNT}/cache/miopen"})
+        if settings["allocator"]:
+            environment.update({"PYTORCH_HIP_ALLOC_CONF": settings["allocator"], "PYTORCH_CUDA_ALLOC_CONF": settings["allocator"]})
+    if settings["tcmalloc"]:
+        environment["LD_PRELOAD"] = TCMALLOC
+    environment.update(profile.get("env", {}))
+    if settings["hsa_override"] == "none":
+        environment.pop("HSA_OVERRIDE_GFX_VERSION", None)
+    elif settings["hsa_override"] != "auto":
+        environment["HSA_OVERRIDE_GFX_VERSION"] = settings["hsa_override"]
+    environment.update(settings["extra_env"])
+    return {key: str(value) for key, value in environment.items()}
+
+
+def device_groups(host: dict[str, Any], devices: list[str]) -> list[str]:
+    """Numeric GIDs of the nodes' owners and of the host's GPU groups: names differ between host and image."""
+    gids = {group for group in host["groups"].values() if group is not None}
+    nodes = {host["kfd"]["device"]["path"]: host["kfd"]["device"], **{node["path"]: node for node in host["drm"]}}
+    gids |= {nodes[path]["gid"] for path in devices if path in nodes and nodes[path].get("gid") is not None}
+    return [str(gid) for gid in sorted(gids) if gid != 0]
+
+
+def _container(host: dict[str, Any], instance: dict[str, Any], profile: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """The container as community.docker.docker_container takes it."""
+    user = host["user"]
+    own = profile.get("own_image", True)
+    data = instance["data"]
+    container = {
+        "name": instance["name"],
+        "image": instance["image"],
+        "command": [*profile.get("command_prefix", []), *_arguments(instance["board"], profile, data, settings)],
+        "env": _environment(profile, settings),
+        "user": f"{user['uid']}:{user['gid']}" if own else None,
+        "groups": device_groups(host, instance["devices"]) if instance["devices"] else [],
+        "devices": [f"{path}:{path}:rwm" for path in instance["devices"]],
+        "volumes": [f"{instance['data_dir']}:{MOUNT}"],
+        "published_ports": [f"{settings['listen']}:{instance['port']}:{CONTAINER_PORT}"],
+        "read_only": own,
+        "tmpfs": ["/tmp:rw,exec,nosuid,nodev,mode=1777", f"{HOME}:rw,nosuid,nodev,mode=1777"] if own else [],
+        "security_opts": ["no-new-privileges:true"] if own else [],
+        "cap_drop": ["ALL"] if own else [],
+        "memory": f"{instance['memory_mib']}M",
+        "shm_size": settings["shm_size"],
+        "restart_policy": settings["restart_policy"],
+        "stop_signal": "SIGINT",
+        "healthcheck": {
+            "test": ["CMD", "python3", "-c", HEALTH],
+            "interval": "15s",
+            "timeout": "10s",
+            "retries": 4,
+            "start_period": f"{settings['ready_timeout']}s",
+        },
+        "log_driver": "json-file",
+        "log_options": {"max-size": "10m", "max-file": "3"},
+    }
+    container["labels"] = {
+        SPEC_LABEL: hashlib.sha256(json.dumps(container, sort_keys=True).encode()).hexdigest(),
+        "navilab.webui.profile": instance["profile"],
+        "navilab.webui.board": instance["bdf"],
+    }
+    return container
+
+
+def _container_actions(host: dict[str, Any], instance: dict[str, Any]) -> list[str]:
+    name, wanted = instance["name"], instance["container"]
+    running = host["docker"]["containers"].get(name)
+    if running is None:
+        return [f"start container {name} on {instance['bdf'] or 'the CPU'} with profile {instance['profile']}"]
+    if running["labels"].get(SPEC_LABEL) != wanted["labels"][SPEC_LABEL]:
+        return [f"remake container {name}, whose settings differ"]
+    drifts = []
+    if running["state"] != "running":
+        drifts.append(f"start container {name}, which is {running['state']}")
+    # Only these can be changed on a living container (docker update, docker network).
+    if running["restart_policy"] != wanted["restart_policy"]:
+        drifts.append(f"set restart policy {wanted['restart_policy']} of container {name}")
+    if running["memory"] and running["memory"] != instance["memory_mib"] * 1024 * 1024:
+        drifts.append(f"set memory limit {wanted['memory']} of container {name}")
+    if not drifts and not host["http"].get(name, {}).get("ready") and running["health"] in ("starting", "none"):
+        drifts.append(f"wait for container {name}, which is still starting")
+    return drifts
+
+
+def _memory_mib(host: dict[str, Any], settings: dict[str, Any], share: int) -> int:
+    if settings["memory_mib"]:
+        return int(settings["memory_mib"])
+    # 2 GiB stay for the host; a board's share is never less than a small model needs.
+    return max(4096, (host["memory"]["total_mib"] - 2048) // max(share, 1))
+
+
+def _instances(host: dict[str, Any], settings: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    on_cpu = not settings["profiles"].get(settings["profile"], {}).get("gpu", True)
+    boards: list[dict[str, Any] | None] = [None] if on_cpu else [board for board in host["boards"] if board["supported"]]
+    home = host["user"]["home"] if host["user"] else ""
+    data_dir = re.sub(r"^~(?=/|$)", home, settings["data_dir"]).rstrip("/")
+    instances, problems = [], []
+    for number, board in enumerate(boards):
+        profile, reason, trouble = choose_profile(board, host["kernel"]["version"], settings)
+        problems += [item for item in trouble if item not in problems]
+        suffix = "" if number == 0 else f"-{number + 1}"
+        gpu = board is not None and board["render_node"] is not None
+        instances.append(
+            {
+                "name": settings["name"] + suffix,
+                "board": board,
+                "bdf": board["bdf"] if board else "",
+                "board_name": board["name"] if board else "CPU",
+                "vram_mib": board["vram_mib"] if board else None,
+                "profile": profile,
+                "profile_reason": reason,
+                "image": _image(profile, settings),
+                "port": settings["port"] + number,
+                "url": f"http://127.0.0.1:{settings['port'] + number}",
+                "data": "webui_data" + suffix,
+                "data_dir": data_dir,
+                "devices": [host["kfd"]["device"]["path"], board["render_node"]] if board is not None and gpu else [],
+                "memory_mib": _memory_mib(host, settings, len(boards)),
+            }
+        )
+    return instances, problems
+
+
+def _settings_problems(host: dict[str, Any], settings: dict[str, Any], instances: list[dict[str, Any]]) -> list[dict[str, str]]:
+    problems = []
+    user = host["user"]
+    if not user or not user["exists"]:
+        name = user["name"] if user else ""
+        problems.append(_problem("user_exists", f"there is no user '{name}' on this host", "set navilab_user to an account of the host, or make it"))
+    if not _is_loopback(settings["listen"]):
+        problems.append(
+            _problem(
+                "webui_not_exposed",
+                f"webui_listen is '{settings['listen']}', and the webui has no login of its own that covers page and API",
+                "leave webui_listen at 127.0.0.1 and use the ssh -L line, until a proxy with a login stands in front",
+            )
+        )
+    for instance in instances:
+        if not 1 <= instance["port"] <= 65535:
+            problems.append(_problem("port_free", f"webui_port gives {instance['port']}", "use a port from 1 to 65535"))
+            continue
+        listeners = host["ports"].get(str(instance["port"]), {}).get("listeners", [])
+        ours = host["docker"]["containers"].get(instance["name"])
+        published = [port["host_port"] for port in ours["ports"]] if ours else []
+        if listeners and instance["port"] not in [int(port) for port in published]:
+            owner = host["ports"][str(instance["port"])].get("owner") or "another program"
+            problems.append(
+                _problem(
+                    "port_free",
+                    f"port {instance['port']} is taken by {owner} on {', '.join(listeners)}",
+                    "stop that program, or set webui_port for this host",
+                )
+            )
+    data_dir = instances[0]["data_dir"] if instances else "/-"
+    if not data_dir.startswith("/") or data_dir.count("/") < 2 and data_dir in ("", "/"):
+        problems.append(_problem("data_writable", f"webui_data_dir is '{settings['data_dir']}'", "give an absolute directory, or one below ~"))
+    return problems
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _image_problems(host: dict[str, Any], instances: list[dict[str, Any]]) -> list[dict[str, str]]:
+    problems = []
+    for reference in sorted({instance["image"] for instance in instances if instance["image"]}):
+        found = host["registry"].get(reference)
+        if host["docker"]["images"].get(reference) or not found or found["status"] in ("local", "found", "unknown"):
+            continue
+        check, remedy = {
+            "invalid": ("image_reference", "write it as REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:<64 hex digits>"),
+            "missing": ("image_available", "correct the tag or digest in webui_image, or push the image first"),
+            "denied": ("image_available", "let this host log in at the registry (docker login), or use a registry that it may read"),
+            "unreachable": ("registry_reachable", "start the registry, or mend name, port, proxy or CA (docker_engine_registry_cas)"),
+        }[found["status"]]
+        problems.append(_problem(check, f"{reference}: {found['status']} {found['detail']}".strip(), remedy))
+    return problems
+
+
+def _model_actions(host: dict[str, Any], settings: dict[str, Any], data_dir: str) -> list[dict[str, Any]]:
+    models = []
+    for model in settings["models"]:
+        path = f"{data_dir}/webui_data/models/{model.get('folder', 'Stable-diffusion')}/{model['name']}"
+        if not (host["files"].get(path) or {}).get("exists"):
+            models.append({**model, "path": path})
+    return models
+
+
+def _absent(host: dict[str, Any]) -> dict[str, Any]:
+    record = host["records"].get("webui") or {}
+    containers = [name for name in record.get("containers", []) if host["docker"]["containers"].get(name)]
+    images = [name for name in record.get("images", []) if host["docker"]["images"].get(name)]
+    actions = [f"remove container {name}" for name in containers] + [f"remove image {name}" for name in images]
+    if record and not actions:
+        actions = ["forget the record of an earlier run"]
+    return {
+        "instances": [],
+        "problems": [],
+        "actions": actions,
+        "remove_containers": containers,
+        "remove_images": images,
+        "directories": [],
+        "models": [],
+        "pull": [],
+        "act_on": [],
+        "record": {},
+    }
+
+
+def webui_plan(host: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    if settings["state"] == "absent":
+        return _absent(host)
+    instances, problems = _instances(host, settings)
+    problems += _settings_problems(host, settings, instances) + _image_problems(host, instances)
+    plan: dict[str, Any] = {
+        "instances": instances,
+        "problems": problems,
+        "actions": [],
+        "directories": [],
+        "models": [],
+        "pull": [],
+        "act_on": [],
+        "remove_containers": [],
+        "remove_images": [],
+        "record": host["records"].get("webui") or {},
+    }
+    if problems or not instances:
+        return plan
+    for instance in instances:
+        instance["container"] = _container(host, instance, settings["profiles"][instance["profile"]], settings)
+        instance["actions"] = _container_actions(host, instance)
+
+    user = host["user"]
+    data_dir = instances[0]["data_dir"]
+    model_folders = sorted({f"webui_data/models/{model.get('folder', 'Stable-diffusion')}" for model in settings["models"]})
+    below = ["cache", *(instance["data"] for instance in instances), *(["webui_data/models"] if model_folders else []), *model_folders]
+    for path in [data_dir, *(f"{data_dir}/{part}" for part in below)]:
+        seen = host["files"].get(path) or {"exists": False}
+        if seen.get("kind") == "link":
+            continue
+        if not seen["exists"] or (seen["uid"], seen["gid"]) != (user["uid"], user["gid"]):
+            plan["directories"].append(path)
+            plan["actions"].append(f"{'take over' if seen['exists'] else 'make'} directory {path}")
+    plan["models"] = _model_actions(host, settings, data_dir)
+    plan["actions"] += [f"fetch model {model['name']}" for model in plan["models"]]
+    plan["pull"] = sorted({instance["image"] for instance in instances if not host["docker"]["images"].get(instance["image"])})
+    plan["actions"] += [f"pull image {reference}" for reference in plan["pull"]]
+    plan["act_on"] = [instance["name"] for instance in instances if instance["actions"]]
+    plan["actions"] += [action for instance in instances for action in instance["actions"]]
+    record = plan["record"]
+    plan["record"] = {
+        "containers": sorted({*record.get("containers", []), *(instance["name"] for instance in instances)}),
+        "images": sorted({*record.get("images", []), *plan["pull"]}),
+    }
+    return plan
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, Any]:
+        return {"webui_plan": webui_plan}

@@ -1,0 +1,43 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What dpkg's database says, dpkg(1) and /var/lib/dpkg/status, read in one pass and without running dpkg."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ._sysfs import Tree
+
+_STATUS = "/var/lib/dpkg/status"
+_LIMIT = 64 << 20  # a desktop's is about 5 MiB
+# States in which a package waits for somebody to finish it. (triggers-pending and triggers-awaited are ordinary.)
+_UNFINISHED = frozenset(("half-installed", "half-configured", "unpacked"))
+
+
+def look_dpkg(tree: Tree, names: Sequence[str] = ()) -> dict[str, Any]:
+    """`{packages: {name: {installed, version}}, interrupted, broken: [names]}`; installed means fully, held or not."""
+    packages: dict[str, dict[str, Any]] = {name: {"installed": False, "version": None} for name in names}
+    broken: list[str] = []
+    for stanza in (tree.read_head(_STATUS, _LIMIT) or b"").decode("utf-8", "replace").split("\n\n"):
+        words = _field(stanza, "Status").split()  # want, flag, status
+        if len(words) != 3:
+            continue
+        name = _field(stanza, "Package")
+        if words[2] in _UNFINISHED or words[1] == "reinstreq":
+            broken.append(name)
+        elif words[2] == "installed" and name in packages:
+            packages[name] = {"installed": True, "version": _field(stanza, "Version") or None}
+    # dpkg journals a transaction in updates/ and empties it at its end.
+    interrupted = bool(broken) or any(entry.isdigit() for entry in tree.listdir("/var/lib/dpkg/updates"))
+    return {"packages": packages, "interrupted": interrupted, "broken": sorted(set(broken))}
+
+
+def _field(stanza: str, name: str) -> str:
+    """One field of a stanza by plain search: a regular expression over megabytes would outlast the rest of the look."""
+    start = 0 if stanza.startswith(f"{name}: ") else stanza.find(f"\n{name}: ") + 1
+    if start == 0 and not stanza.startswith(f"{name}: "):
+        return ""
+    end = stanza.find("\n", start)
+    return stanza[start + len(name) + 2 : end if end >= 0 else None].strip()

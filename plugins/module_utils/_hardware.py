@@ -1,0 +1,151 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hardware side of the look: release, kernel, boards, driver, KFD, DRM nodes, firmware and groups."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from typing import Any
+
+from ._boards import AMD, identify
+from ._driver import look_driver, look_kernel_log
+from ._drm import look_drm, node_of
+from ._firmware import look_firmware
+from ._kfd import look_kfd
+from ._pci import atomics_to_root, display_devices
+from ._sysfs import Tree, clean
+
+GROUPS = ("video", "render")
+_FLAVOUR = re.compile(r"-((?:cloud-|rt-)?amd64)$")
+
+
+def look_release(tree: Tree) -> dict[str, str | None]:
+    """os-release(5) of the host."""
+    text = tree.read_text("/etc/os-release") or tree.read_text("/usr/lib/os-release") or ""
+    fields: dict[str, str] = {}
+    for line in text.splitlines():
+        key, _separator, value = line.partition("=")
+        try:
+            fields[key.strip()] = "".join(shlex.split(value))
+        except ValueError:  # an open quote
+            fields[key.strip()] = value.strip()
+    return {
+        "id": fields.get("ID"),
+        "version_id": fields.get("VERSION_ID"),
+        "codename": fields.get("VERSION_CODENAME"),
+        "pretty_name": fields.get("PRETTY_NAME"),
+    }
+
+
+def look_kernel(tree: Tree) -> dict[str, Any]:
+    """Release of the running kernel, its [major, minor] and Debian flavour ("" where it is none of Debian's)."""
+    release = tree.read_word("/proc/sys/kernel/osrelease")
+    version = re.match(r"(\d{1,4})\.(\d{1,4})", release or "", re.ASCII)
+    flavour = _FLAVOUR.search(release or "")
+    return {
+        "release": release,
+        "version": [int(number) for number in version.groups()] if version else [],
+        "flavour": flavour.group(1) if flavour else "",
+        "arch": os.uname().machine if tree.live else "",
+    }
+
+
+def _atomics(tree: Tree, bdf: str, node: dict[str, Any] | None, nodes: list[dict[str, Any]]) -> tuple[bool | None, str]:
+    """KFD's own word on the link from the GPU to a processor, else what configuration space says."""
+    hosts = {other["index"] for other in nodes if other["cpu_cores_count"]}
+    for link in node["links"] if node else []:
+        if link["kind"] == "io" and link["node_to"] in hosts and link["flags"] is not None:
+            text = f"flags {link['flags']:#x} of KFD's link from node {link['node_from']} to node {link['node_to']}"
+            return bool(link["atomics_32"] and link["atomics_64"]), text
+    return atomics_to_root(tree, bdf)
+
+
+def _board(
+    tree: Tree,
+    device: dict[str, Any],
+    node: dict[str, Any] | None,
+    drm: list[dict[str, Any]],
+    nodes: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """One board from its PCI device (``path`` is None for one known to KFD alone) and its KFD node."""
+    node_target = node["gfx_target"] if node else None
+    known = identify(device["device_id"], device["revision"], device["subsystem"], node_target)
+    bdf, path = device["bdf"], device["path"]
+    total = tree.read_int(path + "/mem_info_vram_total") if path else None
+    mec = node["fw_version"] if node else None
+    if mec is None and path:
+        mec = tree.read_hex(path + "/fw_version/mec_fw_version")
+    render = node_of(drm, "render", bdf)
+    if render is None and node and node["render_minor"]:
+        render = f"/dev/dri/renderD{node['render_minor']}"
+    atomics, evidence = _atomics(tree, bdf, node, nodes)
+    return {
+        "bdf": bdf,
+        "source": "pci" if path else "kfd",
+        "vendor_id": device["vendor_id"],
+        "device_id": device["device_id"],
+        "subsystem": device["subsystem"],
+        "revision": device["revision"],
+        "name": known.name,
+        "chip": known.chip,
+        "gfx_target": node_target or known.gfx_target,
+        "supported": not known.reason,
+        "unsupported_reason": known.reason,
+        "integrated": known.integrated or bool(node and node["cpu_cores_count"]),
+        "driver": device["driver"],
+        "card_node": node_of(drm, "card", bdf),
+        "render_node": render,
+        "vram_mib": total >> 20 if total is not None else node["vram_mib"] if node else None,
+        "kfd_node": node["index"] if node else None,
+        "mec_fw_loaded": mec,
+        "atomics": atomics,
+        "atomics_evidence": evidence,
+    }
+
+
+def look_boards(tree: Tree, nodes: list[dict[str, Any]], drm: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every AMD display device, in the shape of ``host.boards``; from KFD's nodes where the tree has no PCI bus."""
+    gpus = {node["bdf"]: node for node in nodes if node["simd_count"] > 0 and node["bdf"]}
+    devices = display_devices(tree)
+    if devices is None:
+        devices = [
+            {
+                "bdf": bdf,
+                "path": None,
+                "vendor_id": node["vendor_id"] or AMD,
+                "device_id": node["device_id"],
+                "subsystem": None,
+                "revision": None,
+                "driver": "amdgpu",  # KFD lists only what amdgpu drives
+            }
+            for bdf, node in gpus.items()
+        ]
+    boards = [_board(tree, device, gpus.get(device["bdf"]), drm, nodes) for device in devices]
+    return sorted(boards, key=lambda board: (int(board["bdf"].split(":")[0], 16), board["bdf"]))
+
+
+def look_hardware(root: str) -> dict[str, Any]:
+    """The hardware keys of ``host`` for the host below ``root``. Never raises: see ``problems``."""
+    tree = Tree(root)
+    kernel = look_kernel(tree)
+    kfd = look_kfd(tree)
+    minors = {node["render_minor"]: node["bdf"] for node in kfd["nodes"] if node["render_minor"] and node["bdf"]}
+    drm = look_drm(tree, minors)
+    boards = look_boards(tree, kfd["nodes"], drm)
+    return {
+        "root": clean(root),
+        "live": tree.live,
+        "release": look_release(tree),
+        "kernel": kernel,
+        "boards": boards,
+        "driver": look_driver(tree),
+        "kernel_log": look_kernel_log(tree),
+        "kfd": kfd,
+        "drm": drm,
+        "firmware": look_firmware(tree, boards, kernel),
+        "groups": {name: tree.group_id(name) for name in GROUPS},
+        "problems": tree.problems,
+    }

@@ -1,0 +1,103 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Is a webui ready, how far is it, or is it dead? From its HTTP answers, its container's state and its log."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import time
+from typing import Any
+
+from ._docker import SOCKET, Engine, EngineError
+from ._net import probe
+
+ARGUMENTS: dict[str, Any] = {  # of the module and of the action plugin that repeats it
+    "name": {"type": "str", "required": True},
+    "port": {"type": "int", "required": True},
+    "timeout": {"type": "int", "default": 900},
+    "slice": {"type": "int", "default": 10},
+    "allow_no_models": {"type": "bool", "default": False},
+}
+_INTERVAL = 1.0
+_TAIL = 20
+# Lines that the webui prints, in their usual order; the last one seen decides.
+_PHASES = (
+    (re.compile(r"^Launching Web UI with arguments"), "starting"),
+    (re.compile(r"^Calculating sha256 for"), "hashing the model"),
+    (re.compile(r"^Loading weights"), "loading the model"),
+    (re.compile(r"^Creating model from config"), "building the model"),
+    (re.compile(r"^Running on local URL"), "opening the page"),
+    (re.compile(r"^Startup time"), "started"),
+    (re.compile(r"^Model loaded in"), "model loaded"),
+    (re.compile(r"^Stable diffusion model failed to load"), "the model failed to load"),
+)
+_ALIVE = ("created", "running", "paused")
+
+
+def phase_of(lines: list[str]) -> str:
+    """What the last telling line of a webui's log says that it does; empty if none tells."""
+    for line in reversed(lines):
+        for pattern, phase in _PHASES:
+            if pattern.search(line):
+                return phase
+    return ""
+
+
+def wait(name: str, port: int, seconds: float, allow_no_models: bool, socket_path: str = SOCKET) -> dict[str, Any]:
+    """Poll until the webui is ready, dead or `seconds` are over: `{ready, dead, models, phase, state, restarts, log}`.
+
+    `dead` is empty or says why it will not get ready. `restarts` counts those by the engine.
+    """
+    engine = Engine(socket_path)
+    end = time.monotonic() + seconds
+    first_restarts = None
+    while True:
+        seen = _once(engine, name, port, allow_no_models)
+        if first_restarts is None:
+            first_restarts = seen["restarts"]
+        if not seen["ready"] and not seen["dead"] and seen["restarts"] > first_restarts:
+            seen["dead"] = f"container {name} died and was restarted"
+        if seen["ready"] or seen["dead"] or time.monotonic() + _INTERVAL > end:
+            return seen
+        time.sleep(_INTERVAL)
+
+
+def _once(engine: Engine, name: str, port: int, allow_no_models: bool) -> dict[str, Any]:
+    http = probe(port)
+    ready = http["ready"] or (allow_no_models and http["models"] == 0)
+    seen: dict[str, Any] = {"ready": ready, "dead": "", "models": http["models"], "phase": "", "state": ""}
+    seen.update(restarts=0, log=[])
+    try:
+        container = engine.container(name)
+    except EngineError:
+        return seen  # readiness is all that can be known then
+    if container is None:
+        seen.update(ready=False, state=None, dead=f"there is no container {name}")
+        return seen
+    state = container.get("State") or {}
+    seen.update(state=state.get("Status") or "", restarts=container.get("RestartCount") or 0)
+    if seen["state"] not in _ALIVE:
+        why = "killed for want of memory" if state.get("OOMKilled") else f"exit code {state.get('ExitCode')}"
+        seen.update(ready=False, dead=f"container {name} is {seen['state']} ({why})")
+    # Of a living one only what this start wrote: an earlier one has left its own "Startup time".
+    lines = _log(engine, name, 0.0 if seen["dead"] else _epoch(state.get("StartedAt")))
+    seen.update(phase=phase_of(lines), log=lines[-_TAIL:])
+    return seen
+
+
+def _log(engine: Engine, name: str, since: float) -> list[str]:
+    try:
+        return engine.log(name, since)
+    except EngineError:
+        return []
+
+
+def _epoch(text: Any) -> float:
+    """Seconds of the engine's RFC 3339 time, whose nanoseconds datetime does not take; 0 for anything else."""
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z", text if isinstance(text, str) else "")
+    if not match:
+        return 0.0
+    whole = datetime.datetime.fromisoformat(match.group(1)).replace(tzinfo=datetime.timezone.utc)
+    return max(0.0, whole.timestamp() + float(match.group(2) or 0))

@@ -1,0 +1,197 @@
+#!/usr/bin/python
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_info
+short_description: Look at everything that a Navi webui host is decided by, in one call
+version_added: "0.1.0"
+author:
+  - navilab.webui contributors (@navilab)
+description:
+  - Reads release, kernel, AMD boards, driver, KFD, DRM nodes, firmware, groups, APT, dpkg, DKMS, Docker, ports, files,
+    disk and memory.
+  - Changes nothing, needs nothing but Python's standard library on the host (a bare Debian has no Docker SDK), and runs
+    no command.
+  - What is missing or unreadable is a value (null, V(false) or empty), never a failure; RV(host.problems) names what
+    was unreadable.
+  - With another O(root) it looks at a tree that was recorded elsewhere. Sockets, ioctls, HTTP and registries are left
+    alone then.
+extends_documentation_fragment:
+  - navilab.webui.attributes
+  - navilab.webui.root
+  - navilab.webui.look
+options:
+  user:
+    description:
+      - Account whose numbers and groups are looked up. The host's name service decides, or C(etc/passwd) of a recorded
+        tree.
+    type: str
+  disk:
+    description:
+      - Paths on whose file systems the free space is wanted. V(~) as in O(files).
+    type: list
+    elements: str
+    default: []
+  webuis:
+    description:
+      - Webuis to look for.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description:
+          - Name of the container.
+        type: str
+        required: true
+      port:
+        description:
+          - Port on the host.
+        type: int
+        required: true
+seealso:
+  - module: navilab.webui.kfd_info
+  - module: navilab.webui.kfd_verify
+"""
+
+EXAMPLES = r"""
+- name: Look at the host
+  navilab.webui.host_info:
+    user: lab
+    webuis:
+      - name: webui
+        port: 7860
+    disk: [/var/lib/docker, ~/dockerx]
+  become: true
+  register: look
+
+- name: Look at a tree that was recorded on another machine
+  navilab.webui.host_info:
+    root: /srv/recordings/workstation-7
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+host:
+  description:
+    - The look.
+  returned: success
+  type: dict
+  contains:
+    root:
+      description: O(root).
+      type: str
+    live:
+      description: Whether this is the machine itself and not a recorded tree.
+      type: bool
+    release:
+      description: Of C(/etc/os-release), RV(ignore:id), RV(ignore:version_id), RV(ignore:codename) and
+        RV(ignore:pretty_name).
+      type: dict
+    kernel:
+      description: C(release), C(version) as V([major, minor]), Debian's C(flavour) (V(amd64), V(cloud-amd64),
+        V(rt-amd64) or empty) and C(arch).
+      type: dict
+    boards:
+      description:
+        - AMD display devices (PCI class 03xxxx), by address. Where the tree has no C(sys/bus/pci), KFD's GPU nodes
+          (C(source=kfd)).
+        - Sizes are MiB (2**20 bytes); C(vram_mib) comes from C(mem_info_vram_total), else from KFD's memory banks of
+          type 1 and 2.
+      type: list
+      elements: dict
+    driver:
+      description: The module amdgpu; C(version) is set by amdgpu-dkms alone, C(blacklisted) lists what keeps it out.
+      type: dict
+    kernel_log:
+      description: Lines of the kernel log that matter, if it is C(readable).
+      type: dict
+    kfd:
+      description: What M(navilab.webui.kfd_info) returns.
+      type: dict
+    drm:
+      description: Nodes in C(/dev/dri) with mode, numeric owner and the PCI address of their board.
+      type: list
+      elements: dict
+    firmware:
+      description: Files that the boards need, those that are missing, and those that C(/lib/firmware/updates) hides.
+      type: dict
+    groups:
+      description: Numbers of the groups video and render, null for a missing one.
+      type: dict
+    user:
+      description:
+        - Of O(user), C(exists), C(uid), C(gid), C(home), C(primary_group), C(groups), and C(needs_login) if a session
+          of it lacks a
+          GPU group that it joined later. Null if no user was asked for.
+      type: dict
+    apt:
+      description: C(sources) in APT's order, of both formats, with options by their deb822 names, and C(error).
+      type: dict
+    dpkg:
+      description: The O(packages), whether a run of dpkg was C(interrupted), and packages that it left C(broken).
+      type: dict
+    dkms:
+      description: Registered modules and their versions.
+      type: dict
+    docker:
+      description: Engine, its C(daemon.json), the containers of O(webuis) with what their processes can open, the
+        O(images).
+      type: dict
+    registry:
+      description: By image, C(status) (V(local), V(found), V(missing), V(unreachable), V(denied), V(invalid) or
+        V(unknown)) and C(detail).
+      type: dict
+    ports:
+      description: By port, addresses that are listened on and the owner's name.
+      type: dict
+    http:
+      description: By webui, whether it answers, is C(ready) (C(/internal/ping) below 500 and a model listed), and how
+        many models it lists.
+      type: dict
+    files:
+      description: By path, what was asked with O(files).
+      type: dict
+    disk:
+      description: By path, total and free MiB for an unprivileged writer at the nearest parent that exists.
+      type: dict
+    memory:
+      description: Total, available and swap in MiB, of C(/proc/meminfo).
+      type: dict
+    records:
+      description: What the collection's roles noted in C(/var/lib/navilab).
+      type: dict
+    problems:
+      description: Unreadable or malformed files, as V(path; what).
+      type: list
+      elements: str
+  sample:
+    root: /
+    live: true
+    boards:
+      - bdf: "0000:0a:00.0"
+        name: Radeon RX 5500 XT
+        gfx_target: gfx1012
+        vram_mib: 8176
+        supported: true
+        kfd_node: 1
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.navilab.webui.plugins.module_utils._look import ARGUMENTS, look, unusable_root
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    problem = unusable_root(module.params["root"])
+    if problem:
+        module.fail_json(msg=problem)
+    module.exit_json(changed=False, host=look(**module.params))
+
+
+if __name__ == "__main__":
+    main()

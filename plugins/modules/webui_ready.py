@@ -1,0 +1,134 @@
+#!/usr/bin/python
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: webui_ready
+short_description: Wait until a webui is ready, and show how far it is
+version_added: "0.1.0"
+author:
+  - navilab.webui contributors (@navilab)
+description:
+  - A webui is ready when C(/internal/ping) answers below 500 and C(/sdapi/v1/sd-models) lists a model.
+  - The first start on a board compiles kernels for minutes, so the phase that the container's log tells is printed as
+    it changes.
+  - Fails at once, with the end of the log, if the container exits or is restarted by the engine instead of getting
+    ready.
+  - Nothing but Python's standard library is needed on the host.
+requirements:
+  - Linux with Python 3.9 or newer
+options:
+  name:
+    description:
+      - Name of the container.
+    type: str
+    required: true
+  port:
+    description:
+      - Port of the webui on the host.
+    type: int
+    required: true
+  timeout:
+    description:
+      - Seconds to wait in all.
+    type: int
+    default: 900
+  slice:
+    description:
+      - Seconds to wait on the host before it reports back; 0 looks once. Each slice is one round trip.
+    type: int
+    default: 10
+  allow_no_models:
+    description:
+      - Whether a webui without any model counts as ready.
+    type: bool
+    default: false
+attributes:
+  action:
+    description: An action plugin on the controller repeats the look and prints the progress.
+    support: full
+  check_mode:
+    description: Returns at once in check mode, without a look.
+    support: full
+  diff_mode:
+    description: Returns nothing to compare.
+    support: none
+  platform:
+    description: Target systems.
+    support: full
+    platforms: linux
+notes:
+  - The user needs access to the engine's socket for the state and the log of the container. Without it, readiness is
+    all that is known.
+seealso:
+  - module: navilab.webui.kfd_verify
+"""
+
+EXAMPLES = r"""
+- name: Wait until the webui draws
+  navilab.webui.webui_ready:
+    name: webui
+    port: 7860
+    timeout: 600
+  become: true
+"""
+
+RETURN = r"""
+ready:
+  description:
+    - Whether the webui is ready. V(false) in check mode.
+  returned: always
+  type: bool
+seconds:
+  description:
+    - Seconds waited.
+  returned: always
+  type: int
+models:
+  description:
+    - Number of models that it lists, null if it does not answer.
+  returned: always
+  type: int
+phase:
+  description:
+    - What the container's log says it does, empty if that is not known.
+  returned: always
+  type: str
+  sample: loading the model
+state:
+  description:
+    - State of the container, null if there is none, empty if the engine can't be asked.
+  returned: always
+  type: str
+  sample: running
+log:
+  description:
+    - Last 20 lines of the container's log.
+  returned: failure
+  type: list
+  elements: str
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.navilab.webui.plugins.module_utils._ready import ARGUMENTS, wait
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    arguments = module.params
+    if not 1 <= arguments["port"] <= 65535:
+        module.fail_json(msg=f"port: {arguments['port']} is not between 1 and 65535")
+    if module.check_mode:
+        module.exit_json(changed=False, ready=False, seconds=0, models=None, phase="", state=None)
+    start = time.monotonic()
+    seen = wait(arguments["name"], arguments["port"], max(0, arguments["slice"]), arguments["allow_no_models"])
+    module.exit_json(changed=False, seconds=int(time.monotonic() - start), **seen)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""What a person reads: the table, the problems, the ssh line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.navilab.webui.plugins.filter.failure_text import failure_text
+from ansible_collections.navilab.webui.plugins.filter.look_arguments import look_arguments
+from ansible_collections.navilab.webui.plugins.filter.problem_lines import problem_lines
+from ansible_collections.navilab.webui.plugins.filter.ssh_forward import ssh_forward
+from ansible_collections.navilab.webui.plugins.filter.summary import summary
+
+INSTANCE = {"board_name": "Radeon RX 5500 XT", "vram_mib": 8176, "profile": "rocm7", "url": "http://127.0.0.1:7860"}
+
+
+def test_table_names_every_host() -> None:
+    hostvars: dict[str, Any] = {
+        "good": {"navilab_host": {"boards": []}, "webui_plan": {"instances": [INSTANCE]}, "verify_checks": [{"status": "ok"}, {"status": "waived"}]},
+        "bad": {"navilab_host": {"boards": []}, "navilab_failure": {"message": "board_present: no board"}},
+        "gone": {},
+    }
+    header, good, bad, gone = summary(["good", "bad", "gone"], hostvars).splitlines()
+    assert header.split() == ["HOST", "BOARD", "VRAM", "PROFILE", "URL", "RESULT"]
+    assert good.split("  ")[0] == "good" and "http://127.0.0.1:7860" in good and good.endswith("verified, 1 waived")
+    assert bad.endswith("failed: board_present")
+    assert gone.startswith("gone") and "lost" in gone
+
+
+def test_a_host_that_failed_later_shows_no_url() -> None:
+    hostvars = {"h": {"webui_plan": {"instances": [INSTANCE]}, "navilab_failure": {"message": "webui_healthy: x"}, "verify_checks": []}}
+    assert "http://" not in summary(["h"], hostvars)
+
+
+def test_problem_lines() -> None:
+    assert problem_lines([{"id": "a", "evidence": "seen.", "remedy": "do"}], "h") == ["h: a: seen. Remedy: do."]
+
+
+def test_failure_text_of_a_loop_and_of_arguments() -> None:
+    assert failure_text({"msg": "One or more items failed", "results": [{"failed": True, "msg": "this"}, {"msg": "fine"}]}) == "this"
+    assert failure_text({"argument_errors": ["no int"], "msg": "x"}).startswith("variables: no int.")
+    assert failure_text({"msg": "short", "stderr": "long"}) == "short\nlong"
+
+
+def test_ssh_line() -> None:
+    connection = {"ansible_host": "10.0.0.5", "ansible_user": "lab", "ansible_ssh_private_key_file": "/a key", "ansible_port": 2222}
+    assert ssh_forward(connection, 7861) == "ssh -N -L 7861:127.0.0.1:7861 -i '/a key' -p 2222 lab@10.0.0.5"
+    assert ssh_forward({"ansible_connection": "local"}, 7860) == ""
+
+
+def test_look_reads_what_the_plans_need(settings: dict[str, Any]) -> None:
+    settings["models"] = [{"name": "m.safetensors", "sha256": "0"}]
+    arguments = look_arguments(settings, {"registry_cas": {"r:5000": "PEM"}})
+    assert arguments["webuis"][1] == {"name": "webui-2", "port": 7861}
+    assert "/etc/docker/certs.d/r:5000/ca.crt" in arguments["files"]
+    assert "~/dockerx/webui_data/models/Stable-diffusion/m.safetensors" in arguments["files"]
+    assert arguments["registry_ca"] == "PEM"

@@ -1,0 +1,544 @@
+"""Each check in health and in trouble, the chain of causes, waivers, and the recorded trees."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.navilab.webui.plugins.module_utils._checks import (
+    CHECK_IDS,
+    CHECKS,
+    SCOPES,
+    first_failure,
+    judge,
+    validate,
+)
+from ansible_collections.navilab.webui.plugins.module_utils._look import look
+
+from navilab.lab.boards import write_tree
+
+BDF = "0000:0a:00.0"
+NODE = {"exists": True, "char": True, "mode": "0660", "uid": 0, "gid": 105, "group": "render"}
+DIRECTORY = {"exists": True, "kind": "dir", "mode": "0755", "uid": 1000, "gid": 1000, "sha256": None}
+WANTED: dict[str, Any] = {
+    "scope": list(SCOPES),
+    "user": "lab",
+    "webuis": [
+        {
+            "name": "webui",
+            "port": 7860,
+            "data_dir": "/data",
+            "uid": 1000,
+            "devices": ["/dev/kfd", "/dev/dri/renderD128"],
+            "image": "r.test/webui:1",
+        }
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    root = tmp_path_factory.mktemp("host")
+    write_tree(root, "rx5500xt-8g", "6.1")
+    return look(str(root), disk=["/data"], webuis=[{"name": "webui", "port": 7860}])
+
+
+@pytest.fixture
+def good(simulated: dict[str, Any]) -> dict[str, Any]:
+    """A live host on which all is well: a simulated tree, and what only a live one tells."""
+    seen = copy.deepcopy(simulated)
+    seen.update(
+        root="/",
+        live=True,
+        release={"id": "debian", "version_id": "12", "codename": "bookworm", "pretty_name": "Debian 12"},
+        groups={"video": 44, "render": 105},
+        user={"name": "lab", "exists": True, "uid": 1000, "groups": ["lab", "video", "render"], "needs_login": False},
+        disk={"/data": {"path_seen": "/data", "total_mib": 99999, "free_mib": 50000, "read_only": False}},
+        memory={"total_mib": 16000, "available_mib": 9000, "swap_mib": 0},
+        files={"/data": dict(DIRECTORY), "/data/cache": dict(DIRECTORY)},
+        http={"webui": {"status": 200, "ready": True, "models": 1, "error": ""}},
+        ports={"7860": {"listeners": ["127.0.0.1"], "owner": "docker-proxy"}},
+    )
+    seen["kernel"].update(release="6.1.0-56-amd64", version=[6, 1], flavour="amd64", arch="x86_64")
+    seen["kernel_log"]["readable"] = True
+    seen["kfd"]["device"] = {"path": "/dev/kfd", **NODE}
+    seen["kfd"].update(
+        open={"known": True, "ok": True, "errno": None, "error": ""}, ioctl_version="1.11", ioctl_error=""
+    )
+    seen["kfd"]["apertures"] = [node["gpu_id"] for node in seen["kfd"]["nodes"] if node["simd_count"]]
+    seen["drm"] = [{"path": "/dev/dri/renderD128", "kind": "render", "bdf": BDF, **NODE}]
+    seen["boards"][0]["render_node"] = "/dev/dri/renderD128"
+    seen["firmware"].update(directory="/lib/firmware/amdgpu", needed=["navi14_mec.bin"], missing=[], shadowed=[])
+    opens = {"exists": True, "same_as_host": True, "rw": True}
+    seen["docker"].update(installed=True, provider="docker.io", running=True, version="20.10", api_version="1.41")
+    seen["docker"]["containers"]["webui"] = {
+        "image": "r.test/webui:1",
+        "image_id": "sha256:1",
+        "state": "running",
+        "health": "healthy",
+        "started_at": "today",
+        "exit_code": 0,
+        "error": "",
+        "oom_killed": False,
+        "restart_count": 0,
+        "memory": 8 << 30,
+        "ports": [{"host_ip": "127.0.0.1", "host_port": 7860, "container_port": 7860}],
+        "access": {
+            "uid": 1000,
+            "gid": 1000,
+            "groups": [105],
+            "devices": {"/dev/kfd": dict(opens), "/dev/dri/renderD128": dict(opens)},
+        },
+    }
+    return seen
+
+
+def change(host: dict[str, Any], path: str, value: Any) -> None:
+    """Set `a.b.0.c`."""
+    *parents, last = path.split("|")
+    target: Any = host
+    for part in parents:
+        target = target[int(part)] if isinstance(target, list) else target[part]
+    target[int(last) if isinstance(target, list) else last] = value
+
+
+def by_id(checks: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {check["id"]: check for check in checks}
+
+
+def test_the_order_is_the_contract() -> None:
+    names = (
+        "release kernel_flavour board_present board_supported firmware_files firmware_not_shadowed driver_bound "
+        "driver_reset_free dri_nodes kfd_node kfd_open kfd_ioctl pcie_atomics kfd_gpu_node vram groups docker_engine "
+        "container_running container_sees_gpu webui_healthy webui_not_exposed data_writable disk_space memory"
+    )
+    assert list(CHECK_IDS) == names.split()
+    for place, check in enumerate(CHECKS):
+        assert set(check.causes) <= set(CHECK_IDS[:place]), f"{check.id} comes before its cause"
+
+
+def test_all_is_well(good: dict[str, Any]) -> None:
+    checks = judge(good, WANTED)
+    assert [check["id"] for check in checks] == list(CHECK_IDS)
+    assert {check["id"]: check["status"] for check in checks if check["status"] != "ok"} == {}
+    assert all(check["evidence"] and not check["remedy"] and not check["note"] for check in checks)
+    assert first_failure(checks) is None
+
+
+CONTAINER = "docker|containers|webui|"
+DEVICE = "access|devices|/dev/kfd|"
+NO_NODE = {"boards|0|kfd_node": None}
+FAILURES: list[tuple[str, dict[str, Any], str, str]] = [
+    # id, what is changed, in the evidence, in the remedy
+    ("release", {"release|id": "ubuntu", "release|pretty_name": "Ubuntu 24.04"}, "Ubuntu 24.04", "Debian 11"),
+    ("release", {"release|version_id": "10"}, "Debian", "bookworm"),
+    ("release", {"release": dict.fromkeys(("id", "version_id", "codename", "pretty_name"))}, "os-release", "Debian"),
+    ("kernel_flavour", {"kernel|flavour": "cloud-amd64"}, "cloud", "linux-image-amd64"),
+    ("kernel_flavour", {"kernel|arch": "aarch64"}, "aarch64", "x86-64"),
+    ("kernel_flavour", {"kernel|version": [4, 19]}, "older", "linux-image-amd64"),
+    ("kernel_flavour", {"kernel|release": None}, "osrelease", "/proc"),
+    ("board_present", {"boards": []}, "/sys/bus/pci/devices", "power cables"),
+    (
+        "board_supported",
+        {"boards|0|supported": False, "boards|0|unsupported_reason": "Polaris 10 (gfx803)"},
+        BDF,
+        "cpu",
+    ),
+    ("firmware_files", {"firmware|missing": ["navi14_sos.bin"]}, "navi14_sos.bin", "non-free-firmware"),
+    (
+        "firmware_files",
+        {"firmware|missing": ["navi14_sos.bin"], "release|codename": "bullseye", "release|version_id": "11"},
+        "/lib/firmware/amdgpu",
+        "Debian's non-free)",
+    ),
+    (
+        "firmware_not_shadowed",
+        {"firmware|shadowed": ["/lib/firmware/updates/amdgpu/navi14_mec.bin"]},
+        "updates/amdgpu/navi14_mec.bin",
+        "amdgpu-dkms-firmware",
+    ),
+    ("driver_bound", {"boards|0|driver": "vfio-pci"}, f"{BDF}: bound to vfio-pci", "driverctl unset-override"),
+    ("driver_bound", {"boards|0|driver": "radeon"}, "radeon", "blacklist radeon"),
+    ("driver_bound", {"boards|0|driver": None, "driver|loaded": False}, "not loaded", "modprobe amdgpu"),
+    (
+        "driver_bound",
+        {"boards|0|driver": None, "driver|blacklisted": ["/proc/cmdline (nomodeset)"]},
+        "nomodeset",
+        "/etc/default/grub",
+    ),
+    (
+        "driver_bound",
+        {"boards|0|driver": None, "driver|loaded": False, "driver|blacklisted": ["/etc/modprobe.d/x.conf"]},
+        "/etc/modprobe.d/x.conf",
+        "update-initramfs",
+    ),
+    (
+        "driver_bound",
+        {"boards|0|driver": None, "kernel_log|firmware_failed": ["failed to load amdgpu/navi14_sos.bin (-2)"]},
+        "navi14_sos.bin (-2)",
+        "--tags firmware",
+    ),
+    ("driver_bound", {"boards|0|driver": None}, "though amdgpu is loaded", "dmesg"),
+    ("driver_reset_free", {"kernel_log|resets": ["ring gfx timeout"]}, "ring gfx timeout", "reboot"),
+    ("dri_nodes", {"boards|0|render_node": None}, "no render node", "dmesg"),
+    ("dri_nodes", {"drm|0|exists": False}, "not in /dev", "udevadm trigger"),
+    ("dri_nodes", {"drm|0|group": "root", "drm|0|gid": 0}, "group root", "/etc/udev/rules.d"),
+    ("dri_nodes", {"drm|0|mode": "0600"}, "0600", "udevadm"),
+    ("kfd_node", {"kfd|device|exists": False}, "HSA_AMD", "--device=/dev/kfd"),
+    (
+        "kfd_node",
+        {"kfd|device|exists": False, "kernel_log|kfd_errors": ["amdgpu: sched_policy has invalid value"]},
+        "sched_policy",
+        "module parameter",
+    ),
+    ("kfd_node", {"kfd|device|char": False}, "no character device", "modprobe"),
+    ("kfd_node", {"kfd|device|group": "root"}, "group root", "subsystem-match=kfd"),
+    ("kfd_node", {"kfd|device|mode": "0640"}, "0640", "render"),
+    ("kfd_ioctl", {"kfd|ioctl_error": "GET_VERSION: EBADF"}, "EBADF", "reload amdgpu"),
+    ("kfd_ioctl", {"kfd|ioctl_version": "2.0"}, "2.0", "version 1"),
+    (
+        "pcie_atomics",
+        {**NO_NODE, "boards|0|atomics": False, "boards|0|mec_fw_loaded": 137, "boards|0|atomics_evidence": "port X"},
+        f"{BDF}: the slot has no PCIe atomics (port X), which kernel 6.1 needs with firmware 137",
+        "slot",
+    ),
+    (
+        "pcie_atomics",
+        {**NO_NODE, "kernel_log|atomics_rejected": ["kfd kfd: amdgpu: skipped device 1002:7340, PCI rejects atomics"]},
+        "skipped device 1002:7340",
+        "145",
+    ),
+    ("kfd_gpu_node", NO_NODE, "none with simd_count > 0", "dmesg"),
+    ("kfd_gpu_node", {**NO_NODE, "kernel_log|kfd_errors": ["device 1002:7340 NOT added"]}, "NOT added", "firmware"),
+    ("kfd_gpu_node", {**NO_NODE, "kfd|topology": None}, "/sys/class/kfd", "HSA_AMD"),
+    ("kfd_gpu_node", {"kfd|apertures": []}, "not among the GPUs", "cgroup"),
+    (
+        "kfd_gpu_node",
+        {**NO_NODE, "kfd|nodes|1|readable": False, "kfd|nodes|1|problems": ["gpu_id: EPERM"]},
+        "gpu_id: EPERM",
+        "--device=/dev/dri/renderD128",
+    ),
+    ("vram", {"boards|0|vram_mib": None}, "mem_info_vram_total", "reboot"),
+    ("vram", {"boards|0|vram_mib": 512}, "512 MiB", "cpu"),
+    ("groups", {"groups|render": None}, "no group render", "gpu_access"),
+    ("groups", {"user|groups": ["lab", "video"]}, "not in render", "log in again"),
+    ("groups", {"user|exists": False}, "no user lab", "adduser lab"),
+    ("docker_engine", {"docker|installed": False}, "no Docker engine", "--tags docker_engine"),
+    ("docker_engine", {"docker|config": None, "docker|config_error": "line 3"}, "line 3", "json.tool"),
+    ("docker_engine", {"docker|running": False}, "does not answer", "systemctl start docker"),
+    (
+        "docker_engine",
+        {"docker|running": False, "docker|error": "/run/docker.sock: permission denied"},
+        "permission denied",
+        "become",
+    ),
+    ("container_running", {CONTAINER[:-1]: None}, "no such container", "--tags webui"),
+    ("container_running", {CONTAINER + "state": "exited", CONTAINER + "exit_code": 3}, "exit code 3", "docker logs"),
+    ("container_running", {CONTAINER + "state": "exited", CONTAINER + "oom_killed": True}, "8192 MiB", "webui_memory"),
+    ("container_running", {CONTAINER + "state": "paused"}, "paused", "docker unpause webui"),
+    ("container_running", {CONTAINER + "state": "restarting"}, "restarting", "dies at each start"),
+    (
+        "container_running",
+        {CONTAINER + "image": "old", "docker|images": {"r.test/webui:1": {"id": "sha256:2"}}},
+        "it runs old",
+        "--tags webui",
+    ),
+    ("container_sees_gpu", {CONTAINER + "access|devices": {}}, "not passed on", "anew"),
+    ("container_sees_gpu", {CONTAINER + DEVICE + "exists": False}, "/dev/kfd", "webui"),
+    ("container_sees_gpu", {CONTAINER + DEVICE + "same_as_host": False}, "another device", "numbers changed"),
+    ("container_sees_gpu", {CONTAINER + DEVICE + "rw": False}, "groups [105]", "group numbers"),
+    ("webui_healthy", {"http|webui": {"ready": False, "models": 0, "error": "none"}}, "no model", "webui_models"),
+    ("webui_healthy", {"http|webui": {"ready": False, "models": None, "error": "refused"}}, "refused", "docker logs"),
+    (
+        "webui_healthy",
+        {"http|webui": {"ready": False, "models": None, "error": "404"}, CONTAINER + "health": "starting"},
+        "still starting",
+        "wait",
+    ),
+    ("webui_not_exposed", {"ports|7860|listeners": ["0.0.0.0"]}, "0.0.0.0", "webui_listen"),
+    ("webui_not_exposed", {CONTAINER + "ports|0|host_ip": "::"}, "::", "ssh -L"),
+    ("data_writable", {"files|/data|uid": 0}, "belongs to 0:1000", "chown 1000 /data"),
+    ("data_writable", {"files|/data/cache|mode": "0555"}, "/data/cache", "--tags webui"),
+    ("data_writable", {"files|/data|exists": False}, "missing", "--tags webui"),
+    ("data_writable", {"files|/data|kind": "file"}, "no directory", "webui"),
+    ("data_writable", {"disk|/data|read_only": True}, "read-only", "mount"),
+    ("disk_space", {"disk|/data|free_mib": 10}, "10 MiB free", "make room"),
+    ("disk_space", {"disk|/data|read_only": True}, "read-only", "mount"),
+    ("memory", {"memory|total_mib": 2000}, "2000 MiB", "6000 MiB"),
+]
+OPEN = {
+    "ENOENT": "modprobe",
+    "EACCES": "gpu_access",
+    "EPERM": "--device=/dev/kfd",
+    "ENXIO": "modprobe amdgpu",
+    "ENODEV": "delete /dev/kfd",
+    "EAGAIN": "reset",
+    "EINVAL": "reset",
+    "ENOMEM": "5.10",
+    "ENOSPC": "fuser",
+    "EFAULT": "integrated GPU",
+    "EIO": "dmesg",
+}
+FAILURES += [
+    ("kfd_open", {"kfd|open": {"known": True, "ok": False, "errno": name, "error": f"{name} (x)"}}, name, remedy)
+    for name, remedy in OPEN.items()
+]
+
+
+def test_every_check_has_a_failing_case() -> None:
+    assert {case[0] for case in FAILURES} == set(CHECK_IDS)
+
+
+@pytest.mark.parametrize(
+    ("check", "changes", "evidence", "remedy"),
+    FAILURES,
+    ids=[f"{number}-{case[0]}" for number, case in enumerate(FAILURES)],
+)
+def test_failure(good: dict[str, Any], check: str, changes: dict[str, Any], evidence: str, remedy: str) -> None:
+    for path, value in changes.items():
+        change(good, path, copy.deepcopy(value))
+    checks = judge(good, WANTED)
+    seen = by_id(checks)[check]
+    assert (seen["status"], seen["reason"]) == ("failed", "")
+    assert evidence in seen["evidence"]
+    assert remedy in seen["remedy"]
+    assert first_failure(checks) is not None
+    json.dumps(checks)
+
+    # The same with a waiver: shown, and nothing behind it is held up.
+    waived = by_id(judge(good, {**WANTED, "waive": {check: "known"}}))
+    assert (waived[check]["status"], waived[check]["reason"]) == ("waived", "known")
+    assert waived[check]["evidence"] == seen["evidence"]
+    assert not any(f"because {check} failed" in item["reason"] for item in waived.values())
+
+
+def test_effects_are_skipped(good: dict[str, Any]) -> None:
+    good["boards"] = []
+    seen = by_id(judge(good, WANTED))
+    assert [name for name, check in seen.items() if check["status"] == "failed"] == ["board_present"]
+    skipped = [name for name, check in seen.items() if check["reason"] == "because board_present failed"]
+    assert skipped[0] == "board_supported"
+    assert {"kfd_gpu_node", "vram", "container_sees_gpu", "webui_healthy"} <= set(skipped)
+    assert {seen[name]["status"] for name in ("groups", "docker_engine", "webui_not_exposed", "memory")} == {"ok"}
+
+
+def test_a_machine_without_a_board_on_purpose(good: dict[str, Any]) -> None:
+    good["boards"] = []
+    seen = by_id(judge(good, {"waive": {"board_present": "a VM"}}))
+    assert seen["board_present"]["status"] == "waived"
+    assert seen["kfd_gpu_node"]["reason"] == "there is no supported board to judge"
+    assert seen["kfd_open"]["status"] == "ok"
+    assert first_failure(list(seen.values())) is None
+    on_cpu = {**WANTED, "webuis": [{**WANTED["webuis"][0], "devices": []}]}
+    checks = judge(good, on_cpu)
+    assert first_failure(checks) is None
+    assert by_id(checks)["board_present"]["reason"] == "no webui here uses a board"
+
+
+def test_neighbours_are_named_not_judged(host: Callable[..., Path]) -> None:
+    seen = by_id(judge(look(str(host("igpu-and-board")))))
+    assert seen["board_supported"]["status"] == "ok"
+    assert "gfx90c" in seen["board_supported"]["note"]
+    assert "0000:04:00.0" not in seen["driver_bound"]["evidence"]
+
+
+def test_one_of_two_boards_fails(good: dict[str, Any]) -> None:
+    good["boards"].append({**good["boards"][0], "bdf": "0000:0d:00.0", "driver": None})
+    check = by_id(judge(good))["driver_bound"]
+    assert check["status"] == "failed"
+    assert check["evidence"].startswith("0000:0d:00.0: ")
+    assert BDF not in check["evidence"]
+
+
+@pytest.mark.parametrize(
+    ("check", "changes", "note"),
+    [
+        ("release", {"release|version_id": "11"}, "long-term support"),
+        ("kernel_flavour", {"kernel|flavour": ""}, "not one of Debian's"),
+        ("firmware_files", {"firmware|initrd_stale": True}, "update-initramfs"),
+        ("firmware_not_shadowed", {"firmware|shadowed": ["/x"], "driver|version": "5.18"}, "amdgpu-dkms 5.18"),
+        ("pcie_atomics", {"boards|0|atomics": False, "boards|0|mec_fw_loaded": 146}, "PyTorch 2"),
+        ("vram", {"boards|0|vram_mib": 4080}, "--lowvram"),
+        ("groups", {"user|needs_login": True}, "log in again"),
+        ("docker_engine", {"docker|restart_pending": True}, "restart it"),
+        ("container_running", {CONTAINER + "restart_count": 2}, "2 time(s)"),
+        ("container_running", {CONTAINER + "image": "old"}, "asked for was"),
+        ("container_sees_gpu", {CONTAINER + "access|uid": 0}, "uid 0, not 1000"),
+        ("memory", {"memory|available_mib": 100}, "100 MiB are available"),
+    ],
+)
+def test_notes(good: dict[str, Any], check: str, changes: dict[str, Any], note: str) -> None:
+    for path, value in changes.items():
+        change(good, path, value)
+    seen = by_id(judge(good, WANTED))[check]
+    assert seen["status"] == "ok"
+    assert note in seen["note"]
+
+
+@pytest.mark.parametrize(
+    ("check", "changes", "reason"),
+    [
+        ("driver_reset_free", {"kernel_log|readable": False}, "root alone"),
+        ("pcie_atomics", {"boards|0|atomics": None}, "nothing tells"),
+        ("container_sees_gpu", {CONTAINER + "access": None}, "root alone"),
+        ("data_writable", {"files": {}}, "did not ask"),
+        ("disk_space", {"disk": {}}, "no path"),
+        ("memory", {"memory|total_mib": None}, "meminfo"),
+        ("groups", {"user": None}, "did not ask"),
+    ],
+)
+def test_what_is_not_known_is_skipped(good: dict[str, Any], check: str, changes: dict[str, Any], reason: str) -> None:
+    for path, value in changes.items():
+        change(good, path, value)
+    seen = by_id(judge(good, WANTED))[check]
+    assert seen["status"] == "skipped"
+    assert reason in seen["reason"]
+
+
+def test_atomics_by_kernel_and_firmware(good: dict[str, Any]) -> None:
+    change(good, "boards|0|kfd_node", None)
+    change(good, "boards|0|atomics", False)
+    for kernel, mec, status in (
+        ([5, 10], 137, "ok"),
+        ([6, 1], 137, "failed"),
+        ([6, 1], 146, "ok"),
+        ([6, 12], None, "failed"),
+    ):
+        change(good, "kernel|version", kernel)
+        change(good, "boards|0|mec_fw_loaded", mec)
+        change(good, "firmware|mec_by_board", {BDF: mec})
+        assert by_id(judge(good))["pcie_atomics"]["status"] == status, (kernel, mec)
+
+
+def test_a_proxy_of_ours_may_listen_wider(good: dict[str, Any]) -> None:
+    good["ports"]["7860"]["listeners"] = ["127.0.0.1", "192.168.1.5"]
+    webui = {**WANTED["webuis"][0], "listen": "192.168.1.5"}
+    assert by_id(judge(good, WANTED))["webui_not_exposed"]["status"] == "failed"
+    assert by_id(judge(good, {**WANTED, "webuis": [webui]}))["webui_not_exposed"]["status"] == "ok"
+
+
+def test_root_needs_no_groups(good: dict[str, Any]) -> None:
+    good["user"].update(uid=0, groups=["root"])
+    assert by_id(judge(good, WANTED))["groups"]["status"] == "ok"
+
+
+def test_scope_and_only(good: dict[str, Any]) -> None:
+    assert [check["id"] for check in judge(good)] == list(CHECK_IDS[: CHECK_IDS.index("docker_engine")])
+    assert [check["id"] for check in judge(good, {"scope": ["host"]})] == ["docker_engine", "disk_space", "memory"]
+    assert [check["id"] for check in judge(good, {"only": ["memory", "release"]})] == ["release", "memory"]
+    good["boards"] = []
+    only = by_id(judge(good, {"scope": ["host"], "only": ["board_present", "board_supported", "disk_space"]}))
+    assert [check["status"] for check in only.values()] == ["failed", "skipped", "ok"]
+
+
+def test_limits_can_be_set(good: dict[str, Any]) -> None:
+    wanted = {"scope": ["host"], "min_disk_mib": 60000, "min_memory_mib": 20000, "disk_paths": ["/data", "/unseen"]}
+    seen = by_id(judge(good, wanted))
+    assert (seen["disk_space"]["status"], seen["memory"]["status"]) == ("failed", "failed")
+
+
+def test_a_waiver_that_is_not_needed_is_shown(good: dict[str, Any]) -> None:
+    assert "not needed: why" in by_id(judge(good, {"waive": {"vram": "why"}}))["vram"]["note"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        ({"waive": {"kfd": "x"}}, "unknown check kfd"),
+        ({"waive": {"vram": ""}}, "vram needs a reason"),
+        ({"waive": {"vram": "  "}}, "vram needs a reason"),
+        ({"waive": {"vram": None}}, "vram needs a reason"),
+        ({"waive": {"vram": True}}, "vram needs a reason"),
+        ({"waive": {1: "x"}}, "unknown check 1"),
+        ({"only": ["nonsense"]}, "unknown check nonsense"),
+        ({"scope": ["kfd", "moon"]}, "unknown scope moon"),
+    ],
+)
+def test_wrong_wishes(good: dict[str, Any], wanted: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        judge(good, wanted)
+    with pytest.raises(ValueError, match=text):
+        validate(wanted)
+
+
+# -- recorded trees -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12"])
+def test_recorded_topology_of_a_supported_board(derived: Callable[[str], Path], kernel: str) -> None:
+    seen = by_id(judge(look(str(derived(kernel)), user="lab"), WANTED))
+    assert {check["status"] for check in seen.values()} <= {"ok", "skipped"}
+    for name in ("board_present", "board_supported", "pcie_atomics", "kfd_gpu_node", "vram"):
+        assert seen[name]["status"] == "ok"
+        assert "0a:00.0" in seen[name]["evidence"]
+    assert "8176 MiB" in seen["vram"]["evidence"]
+    for name in ("kfd_open", "kfd_ioctl", "docker_engine", "container_running", "disk_space"):
+        assert seen[name]["reason"] == "can't be known from a recorded tree"
+
+
+def topology(root: Path, *nodes: dict[str, int], names: tuple[str, ...] = ()) -> str:
+    folder = root / "sys/class/kfd/kfd/topology/nodes"
+    for index, properties in enumerate(nodes):
+        (folder / str(index)).mkdir(parents=True)
+        (folder / f"{index}/properties").write_text("".join(f"{key} {value}\n" for key, value in properties.items()))
+        (folder / f"{index}/gpu_id").write_text(f"{100 + index if properties.get('simd_count') else 0}\n")
+        (folder / f"{index}/name").write_text(f"{names[index] if names else ''}\n")
+    return str(root)
+
+
+CPU = {"cpu_cores_count": 8, "simd_count": 0}
+MI210 = {"simd_count": 416, "simd_per_cu": 4, "vendor_id": 4098, "device_id": 29711, "location_id": 768, "domain": 0}
+VEGA10 = {"simd_count": 256, "simd_per_cu": 4, "vendor_id": 4098, "device_id": 26751, "location_id": 17152}
+
+
+def test_processors_only(tmp_path: Path) -> None:
+    checks = judge(look(topology(tmp_path, CPU, CPU)))
+    failure = first_failure(checks)
+    assert failure is not None
+    assert failure["id"] == "board_present"
+    assert "2 node(s)" in failure["evidence"]
+
+
+def test_nothing_at_all(tmp_path: Path) -> None:
+    failure = first_failure(judge(look(str(tmp_path)), WANTED))
+    assert failure is not None
+    assert failure["id"] == "board_present"
+
+
+@pytest.mark.parametrize(
+    ("gpu", "name", "target"),
+    [({**MI210, "gfx_target_version": 90010}, "aldebaran", "gfx90a"), (VEGA10, "vega10", "gfx900")],
+)
+def test_machines_never_seen(tmp_path: Path, gpu: dict[str, int], name: str, target: str) -> None:
+    seen = by_id(judge(look(topology(tmp_path, CPU, gpu, gpu, names=("", name, name)))))
+    assert seen["board_present"]["status"] == "ok"
+    assert seen["board_supported"]["status"] == "failed"
+    assert target in seen["board_supported"]["evidence"]
+    assert [check["id"] for check in seen.values() if check["status"] == "failed"] == ["board_supported"]
+
+
+@pytest.mark.parametrize(
+    ("board", "failing"),
+    [
+        ("rx5500xt-8g", None),
+        ("rx5600xt", None),
+        ("two-boards", None),
+        ("igpu-and-board", None),
+        ("no-atomics", "pcie_atomics"),
+        ("no-board", "board_present"),
+        ("rx580", "board_supported"),
+        ("rx6600", "board_supported"),
+        ("unbound", "driver_bound"),
+    ],
+)
+def test_simulated_hosts(host: Callable[..., Path], board: str, failing: str | None) -> None:
+    failure = first_failure(judge(look(str(host(board)))))
+    assert (failure["id"] if failure else None) == failing
+
+
+def test_atomics_do_not_matter_to_510(host: Callable[..., Path]) -> None:
+    assert first_failure(judge(look(str(host("no-atomics", "5.10"))))) is None

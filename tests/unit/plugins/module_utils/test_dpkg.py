@@ -1,0 +1,89 @@
+"""dpkg's database in the states that an interrupted run leaves, and DKMS's tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ansible_collections.navilab.webui.plugins.module_utils._dkms import look_dkms
+from ansible_collections.navilab.webui.plugins.module_utils._dpkg import look_dpkg
+from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
+
+
+def stanza(name: str, status: str, version: str = "1.0-1") -> str:
+    return f"Package: {name}\nStatus: {status}\nSection: x\nVersion: {version}\nDescription: x\n Status: no field\n"
+
+
+def host(tmp_path: Path, *stanzas: str) -> Tree:
+    folder = tmp_path / "var/lib/dpkg"
+    (folder / "updates").mkdir(parents=True)
+    (folder / "status").write_text("\n".join(stanzas))
+    return Tree(str(tmp_path))
+
+
+def test_installed_held_and_removed(tmp_path: Path) -> None:
+    tree = host(
+        tmp_path,
+        stanza("docker.io", "install ok installed", "20.10.24+dfsg1-1"),
+        stanza("held", "hold ok installed"),
+        stanza("gone", "deinstall ok config-files"),
+        stanza("waiting", "install ok triggers-pending"),
+    )
+    seen = look_dpkg(tree, ["docker.io", "held", "gone", "never"])
+    assert seen["packages"] == {
+        "docker.io": {"installed": True, "version": "20.10.24+dfsg1-1"},
+        "held": {"installed": True, "version": "1.0-1"},
+        "gone": {"installed": False, "version": None},
+        "never": {"installed": False, "version": None},
+    }
+    assert (seen["interrupted"], seen["broken"]) == (False, [])
+
+
+def test_one_of_two_architectures_is_enough(tmp_path: Path) -> None:
+    tree = host(tmp_path, stanza("libc6", "install ok installed"), stanza("libc6", "deinstall ok config-files"))
+    assert look_dpkg(tree, ["libc6"])["packages"]["libc6"]["installed"]
+
+
+def test_field_that_is_first_or_last(tmp_path: Path) -> None:
+    tree = host(tmp_path, "Status: install ok installed\nVersion: 2\nPackage: odd")
+    assert look_dpkg(tree, ["odd"])["packages"]["odd"] == {"installed": True, "version": "2"}
+
+
+def test_interrupted(tmp_path: Path) -> None:
+    states = ["half-installed", "half-configured", "unpacked"]
+    tree = host(
+        tmp_path,
+        *(stanza(state, f"install ok {state}") for state in states),
+        stanza("again", "install reinstreq installed"),
+    )
+    seen = look_dpkg(tree, ["unpacked"])
+    assert seen["broken"] == sorted([*states, "again"])
+    assert seen["interrupted"]
+    assert not seen["packages"]["unpacked"]["installed"]
+
+
+def test_a_journal_is_an_interruption(tmp_path: Path) -> None:
+    tree = host(tmp_path, stanza("a", "install ok installed"))
+    assert not look_dpkg(tree)["interrupted"]
+    (tmp_path / "var/lib/dpkg/updates/0001").write_text("")
+    assert look_dpkg(tree)["interrupted"]
+
+
+def test_garbage_and_nothing(tmp_path: Path) -> None:
+    assert look_dpkg(Tree(str(tmp_path)), ["a"])["packages"]["a"]["installed"] is False
+    folder = tmp_path / "var/lib/dpkg"
+    folder.mkdir(parents=True)
+    (folder / "status").write_bytes(bytes(range(256)) * 50)
+    assert look_dpkg(Tree(str(tmp_path)), ["a"])["broken"] == []
+
+
+def test_dkms(tmp_path: Path) -> None:
+    tree = tmp_path / "var/lib/dkms"
+    (tree / "amdgpu/5.18.2.22.40").mkdir(parents=True)
+    (tree / "amdgpu/kernel-6.1.0-amd64-x86_64").symlink_to("5.18.2.22.40/6.1.0/x86_64")
+    (tree / "empty").mkdir()
+    (tree / "mok.key").write_text("")
+    assert look_dkms(Tree(str(tmp_path))) == {
+        "present": True,
+        "modules": [{"name": "amdgpu", "versions": ["5.18.2.22.40"]}],
+    }
+    assert look_dkms(Tree(str(tmp_path / "var"))) == {"present": False, "modules": []}
