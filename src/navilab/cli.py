@@ -1,0 +1,183 @@
+"""The command line: `navilab site|verify|plan|remove` run a playbook, `navilab lab` keeps the embedded lab."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rich.console import Console
+
+from navilab import __version__, run
+from navilab.events import Status
+from navilab.run import ROOT, Exit, Job, Outcome
+from navilab.screen import Screen
+
+PLAYBOOKS = {
+    "site": ("site.yml", "turn the hosts of the inventory into webui servers"),
+    "verify": ("playbooks/verify.yml", "prove with checks that they are"),
+    "plan": ("playbooks/plan.yml", "show what `site` would decide for each host"),
+    "remove": ("playbooks/remove.yml", "take out what `site` put in; data stays"),
+}
+EXIT_CODES = "exit codes:\n" + "\n".join(f"  {code.value:>3}  {code.meaning}" for code in Exit)
+
+
+class UsageError(Exception):
+    """The command can't be carried out as it was given."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with the exit code of sysexits.h: 2 means a failed host here."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(Exit.USAGE, f"{self.prog}: {message}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out a command line; the exit code, which --help explains."""
+    arguments = parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except UsageError as error:
+        print(f"navilab: {error}", file=sys.stderr)
+        return Exit.USAGE
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except Exception:
+        traceback.print_exc()
+        print("navilab: internal error, please report it with the lines above", file=sys.stderr)
+        return Exit.INTERNAL
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = Parser(
+        prog="navilab",
+        description="Debian machines with an AMD Navi 1x board become Stable Diffusion webui servers.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"navilab {__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    for name, (playbook, purpose) in PLAYBOOKS.items():
+        command = commands.add_parser(
+            name,
+            help=purpose,
+            description=f"{purpose} (runs {playbook} with ansible-playbook; the options mean the same there)",
+            epilog=EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        _add_playbook_options(command)
+        if name == "verify":
+            command.add_argument("--json", action="store_true", help="print one JSON document, progress on stderr")
+        command.set_defaults(run=run_playbook, command=name, json=False)
+    try:
+        from navilab.lab.cli import add_parser
+    except ModuleNotFoundError as error:
+        if not str(error.name).startswith("navilab"):
+            raise
+    else:
+        add_parser(commands)
+    return top
+
+
+def run_playbook(arguments: argparse.Namespace) -> int:
+    """site, verify, plan, remove."""
+    job = Job(
+        arguments.command,
+        ROOT / PLAYBOOKS[arguments.command][0],
+        tuple(ansible_arguments(arguments)),
+        ask_passwords(arguments),
+    )
+    console = Console(stderr=arguments.json, highlight=False)
+    with Screen(console, verbatim=arguments.verbose > 0) as screen:
+        outcome = run.run(job, screen.watch)
+    screen.finish(outcome, again=f"navilab {arguments.command}")
+    if arguments.json:
+        print(json.dumps(document(outcome), indent=2))
+    return outcome.exit
+
+
+def ansible_arguments(arguments: argparse.Namespace) -> list[str]:
+    """ansible-playbook's own arguments for a command's."""
+    inventories = arguments.inventory
+    if not inventories and "ANSIBLE_INVENTORY" not in os.environ:
+        inventories = [str(default_inventory())]
+    words = [f"--inventory={path}" for path in inventories]
+    for name in ("limit", "forks"):
+        if (value := getattr(arguments, name)) is not None:
+            words.append(f"--{name}={value}")
+    for name in ("tags", "skip_tags", "extra_vars", "vault_password_file"):
+        words += [f"--{name.replace('_', '-')}={value}" for value in getattr(arguments, name)]
+    for name in ("check", "diff", "ask_become_pass", "ask_vault_pass"):
+        if getattr(arguments, name):
+            words.append(f"--{name.replace('_', '-')}")
+    if arguments.verbose:
+        words.append(f"-{'v' * arguments.verbose}")
+    return words
+
+
+def default_inventory(root: Path = ROOT) -> Path:
+    """The user's own lab, else the embedded one while it is up."""
+    mine, simulated = root / "inventory" / "lab", root / "inventory" / "sim"
+    if mine.exists():
+        return mine
+    if (simulated / "hosts.yml").exists():
+        return simulated
+    raise UsageError(
+        "there is no inventory yet. For your own machines: cp -r inventory/lab.example inventory/lab, "
+        "and put them into inventory/lab/hosts.yml. To try it without any: navilab lab up. Or name one with -i."
+    )
+
+
+def ask_passwords(arguments: argparse.Namespace) -> dict[str, str]:
+    """Ask here for what ansible-playbook would ask: it runs behind a pseudo-terminal."""
+    answers = {}
+    if arguments.ask_become_pass:
+        answers[r"BECOME password[^:]*:\s*$"] = getpass.getpass("BECOME password: ")
+    if arguments.ask_vault_pass:
+        answers[r"Vault password[^:]*:\s*$"] = getpass.getpass("Vault password: ")
+    return answers
+
+
+def document(outcome: Outcome) -> dict[str, Any]:
+    """`verify --json`: the checks of each host, as the playbook's modules returned them, and how the run ended."""
+    return {
+        "exit_code": int(outcome.exit),
+        "meaning": outcome.exit.meaning,
+        "log": str(outcome.log),
+        "hosts": {
+            host.name: {
+                "status": host.status.value,
+                "passed": host.status in (Status.OK, Status.CHANGED),
+                "checks": list(host.checks),
+                "failures": [{"step": str(failure.step), "message": failure.message} for failure in host.failures],
+            }
+            for host in outcome.run.hosts.values()
+        },
+    }
+
+
+def _add_playbook_options(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("-i", "--inventory", action="append", default=[], metavar="PATH",
+        help="inventory (default: inventory/lab, else inventory/sim while the embedded lab is up)")  # fmt: skip
+    add("-l", "--limit", metavar="PATTERN", help="only these hosts")
+    add("-t", "--tags", action="append", default=[], help="only what is tagged so")
+    add("--skip-tags", action="append", default=[], metavar="TAGS", help="all but what is tagged so")
+    add("-C", "--check", action="store_true", help="change nothing, say what would change")
+    add("-D", "--diff", action="store_true", help="show the differences in files")
+    add("-e", "--extra-vars", action="append", default=[], metavar="VARS", help="key=value, YAML, JSON or @file")
+    add("-K", "--ask-become-pass", action="store_true", help="ask for the password of sudo")
+    vault = command.add_mutually_exclusive_group()
+    vault.add_argument("-J", "--ask-vault-pass", action="store_true", help="ask for the password of the vault")
+    vault.add_argument("--vault-password-file", action="append", default=[], metavar="PATH", help="or read it there")
+    add("-f", "--forks", type=int, metavar="N", help="hosts at a time")
+    add("-v", "--verbose", action="count", default=0, help="Ansible's own output instead of the table (-vvv: more)")

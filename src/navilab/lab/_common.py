@@ -1,0 +1,93 @@
+"""What every part of the lab uses: where things are, what an error says, how progress is told."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+STATE = ROOT / ".navilab" / "lab"
+HERE = Path(__file__).resolve().parent
+
+# Labels of everything that the lab makes in the engine; `down` finds its things by them and touches nothing else.
+LABEL = "navilab.lab"  # name of the lab
+LABEL_FOLDER = "navilab.folder"  # where that lab's keys are: which checkout it belongs to
+LABEL_ROLE = "navilab.role"  # host | registry | image
+LABEL_HOST = "navilab.host"
+LABEL_SUITE = "navilab.suite"
+LABEL_BOARD = "navilab.board"
+LABEL_RECIPE = "navilab.recipe"  # digest of all that the thing was made from
+
+
+class LabError(Exception):
+    """Something that the user can do something about: what happened, and what to do."""
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(f"{what}\n  {remedy}" if remedy else what)
+        self.what = what
+        self.remedy = remedy
+
+
+def say(text: str) -> None:
+    """One line of progress, at once, also through a pipe."""
+    print(text, flush=True)
+
+
+@contextmanager
+def slow(text: str) -> Iterator[None]:
+    """A step that lets people wait: told at its start and, with its time, at its end; a spinner on a terminal."""
+    start = time.monotonic()
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        with Console().status(text):
+            yield
+    else:
+        say(f"{text} ...")
+        yield
+    say(f"{text}: done ({time.monotonic() - start:.0f} s)")
+
+
+@contextmanager
+def lock(path: Path, what: str) -> Iterator[None]:
+    """One process at a time; the next one says what it waits for."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another process that works on {what}")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def tree_digest(*parts: Path | str) -> str:
+    """SHA-256 over strings and over files with their names, modes and content: what a recipe is compared by."""
+    total = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, str):
+            total.update(b"s" + part.encode() + b"\0")
+            continue
+        for path in [part, *sorted(part.rglob("*"))]:
+            if "__pycache__" in path.parts:
+                continue
+            total.update(f"p{path.relative_to(part)}\0{path.lstat().st_mode:o}\0".encode())
+            if path.is_symlink():
+                total.update(str(path.readlink()).encode())
+            elif path.is_file():
+                total.update(path.read_bytes())
+    return total.hexdigest()
+
+
+def give_to_owner(path: Path) -> None:
+    """Under sudo, what is made in the checkout belongs to whom the checkout belongs."""
+    if os.geteuid() == 0:
+        owner = ROOT.stat()
+        for each in [path, *path.rglob("*")] if path.is_dir() else [path]:
+            os.chown(each, owner.st_uid, owner.st_gid, follow_symlinks=False)

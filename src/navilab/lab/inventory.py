@@ -1,0 +1,74 @@
+"""The inventory of a running lab: what an Ansible user would have written by hand for three real hosts."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import _keys
+from .hosts import Running
+from .registry import Served
+
+HEADER = "# Made by `navilab lab up`, made again by each. Role variables belong into group_vars/ beside it.\n---\n"
+
+
+def content(hosts: Iterable[Running], served: Served, folder: Path) -> str:
+    """hosts.yml: group `lab`, its hosts with their addresses, and what all have in common."""
+    known_hosts = json.dumps(str(folder / "known_hosts"))  # quoted for ssh, which splits at spaces
+    ssh = f"-o 'UserKnownHostsFile={known_hosts}' -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
+    data: dict[str, Any] = {
+        "lab": {
+            "hosts": {
+                each.name: {
+                    "ansible_host": each.address,
+                    "navilab_lab_suite": each.host.suite,
+                    "navilab_lab_board": each.host.board,
+                }
+                for each in hosts
+            },
+            "vars": {
+                "ansible_user": "lab",
+                "ansible_ssh_private_key_file": str(folder / "id_ed25519"),
+                "ansible_ssh_common_args": ssh,
+                "ansible_python_interpreter": "/usr/bin/python3",
+                "navilab_lab_webui_image": served.image,
+                "navilab_lab_registry": served.registry,
+                "navilab_lab_registry_ca_file": str(served.ca_file),
+                "navilab_lab_model": str(folder / "models" / "navilab-lab-tiny.safetensors"),
+            },
+        }
+    }
+    return HEADER + yaml.safe_dump(data, sort_keys=False, width=1000)
+
+
+def known_hosts(hosts: Iterable[Running], host_key: str) -> str:
+    """One line a host: they share the lab's host key."""
+    key = " ".join(host_key.split()[:2])
+    return "".join(f"{each.name},{each.address} {key}\n" for each in hosts)
+
+
+def tiny_model() -> bytes:
+    """A safetensors checkpoint for everyone who reads no more than its header: one fp16 tensor of four zeros."""
+    header = json.dumps(
+        {
+            "__metadata__": {"format": "pt", "note": "made by the lab; draws nothing"},
+            "model.diffusion_model.out.2.bias": {"dtype": "F16", "shape": [4], "data_offsets": [0, 8]},
+        }
+    ).encode()
+    header += b" " * (-len(header) % 8)
+    return struct.pack("<Q", len(header)) + header + bytes(8)
+
+
+def write_if_new(path: Path, text: str | bytes) -> bool:
+    """Writes only what differs, so that a second `lab up` leaves times alone too; True if it wrote."""
+    data = text.encode() if isinstance(text, str) else text
+    if path.exists() and path.read_bytes() == data:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _keys.write(path, data)
+    return True
