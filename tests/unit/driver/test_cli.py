@@ -1,0 +1,127 @@
+"""The command line: what becomes ansible-playbook's arguments, which inventory, which exit code."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+import navilab
+from navilab import cli, run
+from navilab.events import Host, Run, Status
+from navilab.run import Exit, Outcome
+
+
+def parse(*words: str) -> argparse.Namespace:
+    return cli.parser().parse_args(words)
+
+
+def test_arguments_are_ansibles_own() -> None:
+    words = ["site", "-i", "x", "-i", "y,z", "-l", "a:b", "-t", "firmware,webui", "--skip-tags", "verify", "-C", "-D"]
+    words += ["-e", "a=1", "-e", "@f.yml", "-K", "--vault-password-file", "v v", "-f", "3", "-vv"]
+    assert cli.ansible_arguments(parse(*words)) == [
+        "--inventory=x",
+        "--inventory=y,z",
+        "--limit=a:b",
+        "--forks=3",
+        "--tags=firmware,webui",
+        "--skip-tags=verify",
+        "--extra-vars=a=1",
+        "--extra-vars=@f.yml",
+        "--vault-password-file=v v",
+        "--check",
+        "--diff",
+        "--ask-become-pass",
+        "-vv",
+    ]
+
+
+@pytest.mark.parametrize("name", ["site", "verify", "plan", "remove"])
+def test_each_command_has_its_playbook(name: str) -> None:
+    assert (cli.ROOT / cli.PLAYBOOKS[name][0]).is_file()
+    assert parse(name).command == name
+
+
+def test_a_users_lab_comes_before_the_embedded_one(tmp_path: Path) -> None:
+    with pytest.raises(cli.UsageError, match=r"inventory/lab\.example"):
+        cli.default_inventory(tmp_path)
+    (tmp_path / "inventory" / "sim").mkdir(parents=True)
+    with pytest.raises(cli.UsageError):
+        cli.default_inventory(tmp_path)  # its group_vars alone are no lab
+    (tmp_path / "inventory" / "sim" / "hosts.yml").touch()
+    assert cli.default_inventory(tmp_path).name == "sim"
+    (tmp_path / "inventory" / "lab").mkdir()
+    assert cli.default_inventory(tmp_path).name == "lab"
+
+
+def test_ansible_inventory_of_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSIBLE_INVENTORY", "/elsewhere")
+    assert cli.ansible_arguments(parse("site")) == []
+
+
+def test_no_inventory_is_wrong_usage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def none() -> Path:
+        raise cli.UsageError("no inventory")
+
+    monkeypatch.delenv("ANSIBLE_INVENTORY", raising=False)
+    monkeypatch.setattr(cli, "default_inventory", none)
+    assert cli.main(["site"]) == Exit.USAGE
+    assert "no inventory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["fly"], ["site", "--fly"], ["site", "-f", "many"]])
+def test_wrong_usage_is_64(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(words)
+    assert caught.value.code == 64
+
+
+def test_an_error_of_our_own_is_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def crash(*_: object, **__: object) -> None:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(run, "run", crash)
+    assert cli.main(["site", "-i", "x"]) == Exit.INTERNAL
+    assert "RuntimeError: ours" in capsys.readouterr().err
+
+
+def test_help_lists_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["site", "--help"])
+    text = capsys.readouterr().out
+    assert all(f"{code.value:>3}  {code.meaning}" in text for code in Exit)
+
+
+def test_passwords_are_asked_here_and_answer_ansibles_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getpass", lambda prompt: f"<{prompt}>")
+    answers = cli.ask_passwords(parse("site", "-K", "-J"))
+    for prompt in ("BECOME password: ", "Vault password: "):
+        assert [answer for pattern, answer in answers.items() if re.search(pattern, prompt)] == [f"<{prompt}>"]
+    assert cli.ask_passwords(parse("site")) == {}
+
+
+@pytest.mark.parametrize(
+    ("statuses", "finished", "rc", "interrupted", "code"),
+    [
+        ([Status.OK, Status.CHANGED], True, 0, False, Exit.OK),
+        ([Status.OK, Status.FAILED, Status.UNREACHABLE], True, 2, False, Exit.FAILED),
+        ([Status.OK, Status.UNREACHABLE], True, 4, False, Exit.UNREACHABLE),
+        ([Status.OK], True, 250, False, Exit.INTERNAL),
+        ([], False, 4, False, Exit.NOTHING_RAN),
+        ([], True, 0, False, Exit.NOTHING_RAN),  # no host matched
+        ([Status.RUNNING], False, 250, False, Exit.INTERNAL),
+        ([Status.RUNNING], False, 99, True, Exit.INTERRUPTED),
+    ],
+)
+def test_exit_codes(statuses: list[Status], finished: bool, rc: int, interrupted: bool, code: Exit) -> None:
+    hosts = {str(index): Host(str(index), status, started=1.0) for index, status in enumerate(statuses)}
+    assert Outcome(Run(hosts, finished=finished), rc, Path(), interrupted).exit is code
+
+
+def test_the_version_is_the_collections() -> None:
+    galaxy = yaml.safe_load((cli.ROOT / "galaxy.yml").read_text(encoding="utf-8"))
+    assert navilab.__version__ == galaxy["version"]
+    assert f'version = "{galaxy["version"]}"' in (cli.ROOT / "pyproject.toml").read_text(encoding="utf-8")

@@ -1,0 +1,86 @@
+"""What every role has, and that its defaults, its argument specs and its README say the same."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
+ROOMS = {"preflight", "firmware", "gpu_access", "docker_engine", "webui", "verify"}
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("role_readme", ROOT / "tests" / "tools" / "role_readme.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_rooms_are_there() -> None:
+    assert {role.name for role in ROLES} >= ROOMS
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+class TestRole:
+    def test_has_its_files(self, role: Path) -> None:
+        wanted = ("README.md", "meta/main.yml", "meta/argument_specs.yml", "tasks/main.yml")
+        assert [name for name in wanted if not (role / name).is_file()] == []
+
+    def test_defaults_are_those_of_the_specs(self, role: Path, tool: ModuleType) -> None:
+        path = role / "defaults" / "main.yml"
+        defaults = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
+        specified = {
+            name: spec["default"] for name, spec in tool.options(role).items() if spec.get("default") is not None
+        }
+        assert defaults == specified
+
+    def test_variables_carry_the_roles_name(self, role: Path, tool: ModuleType) -> None:
+        assert [name for name in tool.options(role) if not name.startswith(f"{role.name}_")] == []
+
+    def test_variables_are_described(self, role: Path, tool: ModuleType) -> None:
+        assert [name for name, spec in tool.options(role).items() if not spec.get("description")] == []
+
+    def test_entry_points_have_a_file(self, role: Path, tool: ModuleType) -> None:
+        assert [name for name in tool.specs(role) if not (role / "tasks" / f"{name}.yml").is_file()] == []
+
+    def test_readme_shows_the_specs(self, role: Path, tool: ModuleType) -> None:
+        text = (role / "README.md").read_text(encoding="utf-8")
+        assert text == tool.readme(role), "run tests/tools/role_readme.py"
+
+
+def test_a_changed_spec_is_seen(tool: ModuleType, tmp_path: Path) -> None:
+    role = tmp_path / "room"
+    (role / "meta").mkdir(parents=True)
+    specs = role / "meta" / "argument_specs.yml"
+    text = """
+argument_specs:
+  main:
+    short_description: A room
+    options:
+      room_state: {type: str, choices: [present, absent], default: present, description: "Wanted | not, see V(x)."}
+      room_proxy: {type: dict, description: Proxy., options: {http: {type: str, required: true, description: Address.}}}
+"""
+    specs.write_text(text, encoding="utf-8")
+    before = tool.readme(role)
+    assert '| `room_state` | str | `"present"` | Wanted \\| not, see `x`. One of `present`, `absent`. |' in before
+    assert "| `room_proxy.http` | str | **required** | Address. |" in before
+    (role / "README.md").write_text(before.replace("A room.", "My own words."), encoding="utf-8")
+    assert tool.readme(role) == (role / "README.md").read_text(encoding="utf-8")
+    specs.write_text(text.replace("default: present", "default: absent"), encoding="utf-8")
+    assert tool.readme(role) != (role / "README.md").read_text(encoding="utf-8")
+    assert "My own words." in tool.readme(role)
+
+
+def test_a_readme_without_markers_is_refused(tool: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta" / "argument_specs.yml").write_text("argument_specs: {main: {options: {}}}", encoding="utf-8")
+    (tmp_path / "README.md").write_text("# mine\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="needs each of the lines"):
+        tool.readme(tmp_path)
