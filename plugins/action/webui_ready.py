@@ -25,18 +25,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(ARGUMENTS)
         if self._task.check_mode:
-            result.update(changed=False, ready=False, seconds=0, models=None, phase="", state=None)
+            result.update(changed=False, ready=False, seconds=0, models=None, phase="", state=None, calls=0)
             return result
         host = (task_vars or {}).get("inventory_hostname", "localhost")
         name, timeout = arguments["name"], arguments["timeout"]
-        start, shown, restarts = time.monotonic(), "", None
+        start, shown, restarts, calls = time.monotonic(), "", None, 0
         while True:
             left = timeout - (time.monotonic() - start)
             look = {**arguments, "slice": max(0, min(arguments["slice"], int(left)))}
             seen = self._execute_module(
                 module_name="navilab.webui.webui_ready", module_args=look, task_vars=task_vars, wrap_async=False
             )
-            seconds = int(time.monotonic() - start)
+            seconds, calls = int(time.monotonic() - start), calls + 1
             if seen.get("failed") or "ready" not in seen:
                 result.update(seen)
                 return result
@@ -44,7 +44,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 restarts = seen["restarts"]
             elif seen["restarts"] > restarts and not seen["ready"] and not seen["dead"]:
                 seen["dead"] = f"container {name} died and was restarted"
-            result.update({key: seen[key] for key in ANSWER}, changed=False, seconds=seconds)
+            result.update({key: seen[key] for key in ANSWER}, changed=False, seconds=seconds, calls=calls)
             if seen["ready"]:
                 return result
             if seen["dead"]:

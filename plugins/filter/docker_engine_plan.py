@@ -16,7 +16,8 @@ short_description: Decide what the docker_engine role has to do on a host
 version_added: "0.1.0"
 description:
   - Compares the look of a host with the wanted Docker Engine and its settings.
-  - An engine that is there already is accepted as it is. The user's keys in C(daemon.json) stay; the role's defaults only fill what is not set.
+  - An engine that is there already is accepted as it is. The user's keys in C(daemon.json) stay; the role's defaults
+    only fill what is not set.
   - Pure function; it reaches no host.
 positional: host
 options:
@@ -28,7 +29,7 @@ options:
     description: The same as O(_input), for use without a pipe.
     type: dict
   settings:
-    description: The role's variables without their prefix (V(state), V(provider), V(daemon_defaults), V(daemon), V(registry_cas), V(proxy), V(restart_ok)).
+    description: The role's variables without their prefix.
     type: dict
     default: {}
 """
@@ -41,19 +42,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: RV(ignore:actions) is one sentence a difference; RV(ignore:problems) are checks that stop the host before anything changes.
+  description:
+    - RV(ignore:actions) is one sentence a difference.
+    - RV(ignore:problems) are checks that stop the host before anything changes.
   type: dict
 """
 
 DAEMON_JSON = "/etc/docker/daemon.json"
 CERTS_DIR = "/etc/docker/certs.d"
 PROXY_DROPIN = "/etc/systemd/system/docker.service.d/navilab-proxy.conf"
-# Keys that `systemctl reload docker` (SIGHUP) takes over without touching a container: dockerd's documentation, "Configuration reload behavior".
+# Keys that `systemctl reload docker` (SIGHUP) takes over without touching a container: dockerd's documentation,
+# "Configuration reload behavior".
 RELOADABLE = frozenset(
-    "debug labels live-restore max-concurrent-downloads max-concurrent-uploads max-download-attempts default-runtime runtimes "
-    "authorization-plugins insecure-registries registry-mirrors shutdown-timeout features".split()
+    "debug labels live-restore max-concurrent-downloads max-concurrent-uploads max-download-attempts default-runtime "
+    "runtimes authorization-plugins insecure-registries registry-mirrors shutdown-timeout features".split()
 )
-# What Debian's and Docker's packages pull in, so that a removal takes out what this role's install brought and nothing else.
+# What the packages pull in, so that a removal takes out what this role's install brought and nothing else.
 OWNED = {
     "debian": ("docker.io", "docker-cli", "containerd", "runc", "iptables"),
     "docker-ce": ("docker-ce", "docker-ce-cli", "containerd.io", "iptables"),
@@ -70,12 +74,16 @@ def wanted_packages(provider: str, codename: str) -> list[str]:
     return ["docker.io", *(["docker-cli"] if split else []), "iptables"]
 
 
-def merge_daemon(current: dict[str, Any], defaults: dict[str, Any], wanted: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+def merge_daemon(
+    current: dict[str, Any], defaults: dict[str, Any], wanted: dict[str, Any], ours: dict[str, Any]
+) -> dict[str, Any]:
     """daemon.json as it should be: what the user asks for wins, then what stands there, then our defaults.
 
-    A key that the record calls ours is kept at our value, so that a drift is repaired; one that we no longer want goes away.
+    A key that the record calls ours is kept at our value, so that a drift is repaired; one no longer wanted goes away.
     """
-    merged = {key: value for key, value in current.items() if not (key in ours and key not in wanted and key not in defaults)}
+    merged = {
+        key: value for key, value in current.items() if not (key in ours and key not in wanted and key not in defaults)
+    }
     for key, value in defaults.items():
         if key not in current or key in ours:
             merged[key] = value
@@ -146,7 +154,11 @@ def docker_engine_plan(host: dict[str, Any], settings: dict[str, Any] | None = N
     wanted = settings.get("daemon", {})
     ours = record.get("daemon", {})
     merged = merge_daemon(docker["config"], defaults, wanted, ours)
-    kept_ours = {key: value for key, value in merged.items() if key in wanted or (key in defaults and (key in ours or key not in docker["config"]))}
+    kept_ours = {
+        key: value
+        for key, value in merged.items()
+        if key in wanted or (key in defaults and (key in ours or key not in docker["config"]))
+    }
     changed_keys = sorted(key for key in {*merged, *docker["config"]} if merged.get(key) != docker["config"].get(key))
     if changed_keys:
         plan["writes"].append(_write(host, DAEMON_JSON, render(merged)))
@@ -169,7 +181,9 @@ def docker_engine_plan(host: dict[str, Any], settings: dict[str, Any] | None = N
         plan["actions"].append("drop the engine's proxy")
 
     needs_restart = not fresh and bool(plan["daemon_reload"] or set(changed_keys) - RELOADABLE)
-    pending = docker["running"] and (needs_restart or docker["restart_pending"])
+    # daemon.json newer than the engine is also what a mere reload leaves behind; the record knows whether it was more.
+    waited = record.get("restart_pending") and docker["restart_pending"]
+    pending = bool(docker["running"] and (needs_restart or waited))
     plan["reload"] = bool(not fresh and docker["running"] and set(changed_keys) & RELOADABLE)
     if pending and settings.get("restart_ok", False):
         plan["restart"] = True
@@ -181,12 +195,17 @@ def docker_engine_plan(host: dict[str, Any], settings: dict[str, Any] | None = N
         plan["actions"].append("start and enable the engine" if not fresh else "start the engine")
 
     files = [entry["path"] for entry in plan["writes"] if entry["path"] != DAEMON_JSON]
-    owned = [name for name in (*OWNED[provider], CLIENT_PACKAGE) if packages and not _installed(host, name)] if fresh else packages
+    owned = (
+        [name for name in (*OWNED[provider], CLIENT_PACKAGE) if packages and not _installed(host, name)]
+        if fresh
+        else packages
+    )
     plan["record"] = {
         "packages": sorted({*record.get("packages", []), *owned}),
         "daemon": kept_ours,
         "files": sorted({*record.get("files", []), *files} - set(plan["files_absent"])),
         "repository": bool(record.get("repository") or plan["repository"]),
+        "restart_pending": plan["restart_pending"],
     }
     return plan
 

@@ -13,7 +13,8 @@ name: failure_text
 short_description: The message of a failed task, of its loop's items too
 version_added: "0.1.0"
 description:
-  - Ansible's result of a loop says only that items failed; this gathers what they said. A role's argument errors are listed one by one.
+  - Ansible's result of a loop says only that items failed; this gathers what they said.
+  - A role's argument errors are listed one by one.
 positional: result
 options:
   _input:
@@ -41,7 +42,7 @@ _value:
 def failure_text(result: dict[str, Any]) -> str:
     if result.get("argument_errors"):
         errors = "; ".join(str(error) for error in result["argument_errors"])
-        return f"variables: {errors}. Remedy: correct them in the inventory; meta/argument_specs.yml of the role describes each."
+        return f"variables: {errors}. Remedy: correct them in the inventory; the role's README describes each."
     items = [item for item in result.get("results") or [] if item.get("failed")]
     if items:
         return "\n".join(failure_text(item) for item in items)

@@ -45,7 +45,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - RV(ignore:actions) is one sentence a difference, empty where nothing is to be done. The rest are the arguments of the role's tasks.
+    - RV(ignore:actions) is one sentence a difference, empty where nothing is to be done.
+    - The rest are the arguments of the role's tasks.
   type: dict
 """
 
@@ -67,7 +68,11 @@ def _is_main_entry(entry: dict[str, Any], codename: str) -> bool:
 
 
 def _one_line(entry: dict[str, Any], component: str) -> list[str]:
-    options = " ".join(f"{key}={value}" for key, value in entry["options"].items())
+    """The look names options as deb822 does; sources.list(5) has its own words for some and commas between values."""
+    names = {"Architectures": "arch", "Languages": "lang", "Targets": "target"}
+    options = " ".join(
+        f"{names.get(key, key.lower())}={','.join(str(value).split())}" for key, value in entry["options"].items()
+    )
     prefix = f"deb [{options}]" if options else "deb"
     return [f"{prefix} {uri} {suite} {component}" for uri in entry["uris"] for suite in entry["suites"]]
 
@@ -106,7 +111,7 @@ def source_file(host: dict[str, Any]) -> dict[str, str] | None:
 
 
 def reboot_reasons(host: dict[str, Any]) -> list[str]:
-    """Why the running kernel has not got the firmware that lies on disk, read from the live state and not from what a run changed."""
+    """Why the running kernel has not got the firmware on disk: from the live state, not from what a run changed."""
     reasons = []
     for board in host["boards"]:
         if not board["supported"]:
@@ -114,13 +119,17 @@ def reboot_reasons(host: dict[str, Any]) -> list[str]:
         on_disk = host["firmware"]["mec_by_board"].get(board["bdf"])
         loaded = board["mec_fw_loaded"]
         if board["driver"] is None and host["driver"]["loaded"] and not host["firmware"]["missing"]:
-            reasons.append(f"{board['bdf']}: amdgpu is loaded but not bound; the firmware came after the driver's probe")
+            reasons.append(
+                f"{board['bdf']}: amdgpu is loaded but not bound; the firmware came after the driver's probe"
+            )
         elif on_disk and loaded and on_disk != loaded:
             reasons.append(f"{board['bdf']}: MEC firmware {loaded} is loaded, {on_disk} lies on disk")
     return reasons
 
 
-def firmware_plan(host: dict[str, Any], state: str = "present", package: str = "firmware-amd-graphics") -> dict[str, Any]:
+def firmware_plan(
+    host: dict[str, Any], state: str = "present", package: str = "firmware-amd-graphics"
+) -> dict[str, Any]:
     record = host["records"].get("firmware") or {}
     installed = host["dpkg"]["packages"].get(package, {}).get("installed", False)
     plan: dict[str, Any] = {

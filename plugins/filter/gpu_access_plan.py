@@ -44,7 +44,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: RV(ignore:actions) is one sentence a difference; RV(ignore:create), RV(ignore:join) and RV(ignore:leave) are group names.
+  description:
+    - RV(ignore:actions) is one sentence a difference.
+    - RV(ignore:create), RV(ignore:join) and RV(ignore:leave) are group names.
   type: dict
 """
 

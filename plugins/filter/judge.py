@@ -27,7 +27,9 @@ options:
     description: The same as O(_input), for use without a pipe.
     type: dict
   wanted:
-    description: What to judge, with the keys V(scope), V(only), V(waive), V(user), V(disk_paths), V(min_disk_mib) and V(min_memory_mib).
+    description:
+      - What to judge, with the keys V(scope), V(only), V(waive), V(user), V(disk_paths), V(min_disk_mib) and
+        V(min_memory_mib).
     type: dict
     default: {}
   failed_only:
@@ -39,18 +41,22 @@ options:
 EXAMPLES = r"""
 - name: Stop where KFD does not see the board
   ansible.builtin.assert:
-    that: navilab_host | navilab.webui.judge(wanted={'scope': ['kfd']}, failed_only=true) | length == 0
+    that: failed | length == 0
+  vars:
+    failed: "{{ navilab_host | navilab.webui.judge(wanted={'scope': ['kfd']}, failed_only=true) }}"
 """
 
 RETURN = r"""
 _value:
-  description: The checks in order of cause before effect, each with RV(ignore:id), RV(ignore:status), RV(ignore:evidence) and RV(ignore:remedy).
+  description: The checks, cause before effect, each with V(id), V(status), V(evidence) and V(remedy).
   type: list
   elements: dict
 """
 
 
-def judge(host: dict[str, Any], wanted: dict[str, Any] | None = None, failed_only: bool = False) -> list[dict[str, Any]]:
+def judge(
+    host: dict[str, Any], wanted: dict[str, Any] | None = None, failed_only: bool = False
+) -> list[dict[str, Any]]:
     try:
         checks = judge_checks(host, wanted or {})
     except ValueError as error:

@@ -41,12 +41,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Arguments of M(navilab.webui.host_info). A path may start with C(~), which the module expands for its O(navilab.webui.host_info#module:user).
+  description:
+    - Arguments of M(navilab.webui.host_info).
+    - A path may start with C(~), which the module expands for its O(navilab.webui.host_info#module:user).
   type: dict
 """
 
 PACKAGES = (
-    "firmware-amd-graphics initramfs-tools docker.io docker-cli docker-ce docker-ce-cli containerd containerd.io runc iptables python3-requests"
+    "firmware-amd-graphics initramfs-tools docker.io docker-cli docker-ce docker-ce-cli containerd containerd.io runc "
+    "iptables python3-requests"
 ).split()
 ENGINE_FILES = (
     "/etc/docker",
@@ -60,17 +63,26 @@ FIRMWARE_FILES = ("/etc/apt/sources.list.d/navilab-firmware.sources", "/etc/apt/
 BOARDS_AT_MOST = 4
 
 
-def look_arguments(webui: dict[str, Any], engine: dict[str, Any], registry_images: list[str] | None = None) -> dict[str, Any]:
+def look_arguments(
+    webui: dict[str, Any], engine: dict[str, Any], registry_images: list[str] | None = None
+) -> dict[str, Any]:
     suffixes = ["", *(f"-{number}" for number in range(2, BOARDS_AT_MOST + 1))]
     data_dir = str(webui["data_dir"]).rstrip("/")
     models = f"{data_dir}/webui_data/models"
     folders = {str(model.get("folder", "Stable-diffusion")) for model in webui["models"]}
     certificates = [f"/etc/docker/certs.d/{registry}" for registry in engine["registry_cas"]]
-    images = {webui["image"], *webui["images"].values(), *(profile.get("image", "") for profile in webui["profiles"].values())}
+    images = {
+        webui["image"],
+        *webui["images"].values(),
+        *(profile.get("image", "") for profile in webui["profiles"].values()),
+    }
     return {
         "user": webui["user"],
         "packages": PACKAGES,
-        "webuis": [{"name": webui["name"] + suffix, "port": int(webui["port"]) + number} for number, suffix in enumerate(suffixes)],
+        "webuis": [
+            {"name": webui["name"] + suffix, "port": int(webui["port"]) + number}
+            for number, suffix in enumerate(suffixes)
+        ],
         "files": [
             *ENGINE_FILES,
             *FIRMWARE_FILES,

@@ -18,7 +18,8 @@ short_description: The primary keys' fingerprints in an OpenPGP key file
 version_added: "0.1.0"
 description:
   - Reads the version 4 public key packets of a binary or armoured file (RFC 4880, sections 4.2, 5.5.2 and 12.2).
-  - A repository's key is pinned by fingerprint and not by the file's hash, since vendors re-issue the file when a key's expiry moves.
+  - A repository's key is pinned by fingerprint and not by the file's hash, since vendors re-issue the file when a
+    key's expiry moves.
 positional: key
 options:
   _input:
@@ -81,14 +82,19 @@ def _packets(data: bytes) -> list[tuple[int, bytes]]:
     return packets
 
 
+def _fingerprint(body: bytes) -> str:
+    # SHA-1 is what defines the fingerprint of a version 4 key, not a choice of ours.
+    digest = hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body, usedforsecurity=False)
+    return digest.hexdigest().upper()
+
+
 def openpgp_fingerprints(key: str) -> list[str]:
     try:
         packets = _packets(_dearmour(base64.b64decode(key)))
     except (ValueError, IndexError) as error:
         raise AnsibleFilterError(f"not an OpenPGP key file: {error}") from error
     bodies = [body for tag, body in packets if tag == PUBLIC_KEY and body[:1] == b"\x04"]
-    # sha1 is the fingerprint's definition for version 4 keys, not a choice of ours.
-    return [hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body).hexdigest().upper() for body in bodies]
+    return [_fingerprint(body) for body in bodies]
 
 
 class FilterModule:

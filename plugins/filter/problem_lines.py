@@ -48,7 +48,8 @@ _value:
 def problem_lines(problems: list[dict[str, Any]], host: str = "") -> list[str]:
     prefix = f"{host}: " if host else ""
     return [
-        f"{prefix}{item['id']}: {str(item['evidence']).rstrip('.')}. Remedy: {str(item['remedy']).rstrip('.')}." for item in problems
+        f"{prefix}{item['id']}: {str(item['evidence']).rstrip('.')}. Remedy: {str(item['remedy']).rstrip('.')}."
+        for item in problems
     ]
 
 

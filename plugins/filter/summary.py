@@ -27,7 +27,7 @@ options:
     type: list
     elements: str
   hostvars:
-    description: Ansible's C(hostvars); read are C(navilab_failure), C(navilab_host), C(webui_plan) and C(verify_checks).
+    description: Ansible's C(hostvars), of which C(navilab_failure), C(webui_plan) and the like are read.
     type: dict
     required: true
 """

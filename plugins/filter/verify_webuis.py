@@ -50,7 +50,9 @@ _value:
 """
 
 
-def verify_webuis(instances: list[dict[str, Any]], user: dict[str, Any], listen: str = "127.0.0.1") -> list[dict[str, Any]]:
+def verify_webuis(
+    instances: list[dict[str, Any]], user: dict[str, Any], listen: str = "127.0.0.1"
+) -> list[dict[str, Any]]:
     return [
         {
             "name": instance["name"],

@@ -17,7 +17,8 @@ name: webui_plan
 short_description: Choose profile, flags and container for each board of a host
 version_added: "0.1.0"
 description:
-  - Turns the look of a host and the webui role's variables into one container a supported board, and names each difference to what runs.
+  - Turns the look of a host and the webui role's variables into one container a supported board, and names each
+    difference to what runs.
   - Pure function; it reaches no host.
 positional: host
 options:
@@ -51,15 +52,16 @@ _value:
 CONTAINER_PORT = 7860
 MOUNT = "/dockerx"
 HOME = "/home/webui"
+SCRATCH = ("/tmp", HOME)  # noqa: S108 -- paths in the container
 SPEC_LABEL = "navilab.webui.spec"
 TCMALLOC = "/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4"
 # Any answer below 500 is alive: /internal/ping is 404 with --nowebui.
 HEALTH = (
     "import sys, urllib.request, urllib.error\n"
-    "try: status = urllib.request.urlopen('http://127.0.0.1:%d/internal/ping', timeout=5).status\n"
+    f"try: status = urllib.request.urlopen('http://127.0.0.1:{CONTAINER_PORT}/internal/ping', timeout=5).status\n"
     "except urllib.error.HTTPError as error: status = error.code\n"
     "sys.exit(status >= 500)"
-) % CONTAINER_PORT
+)
 # VRAM in MiB below which the webui needs the flag. An 8 GB board shows 8176, one of 6 GB 6128, one of 4 GB 4080.
 VRAM_FLAGS = ((5 * 1024, "--lowvram"), (12 * 1024, "--medvram"))
 VRAM_CHOICES = {"low": ["--lowvram"], "medium": ["--medvram"], "none": []}
@@ -91,46 +93,36 @@ def misfit(profile: dict[str, Any], board: dict[str, Any] | None, kernel: list[i
 
 def choose_profile(
     board: dict[str, Any] | None, kernel: list[int], settings: dict[str, Any]
-) -> tuple[str, str, list[dict[str, str]]]:
-    """(name, why, problems): the wanted profile, or for V(auto) the first of the order that fits and has an image."""
+) -> tuple[str, str, dict[str, str] | None]:
+    """(name, why, problem): the wanted profile, or for V(auto) the first of the order that fits and has an image."""
     profiles, wanted = settings["profiles"], settings["profile"]
+    for name in [*settings["profile_order"], *([wanted] if wanted != "auto" else [])]:
+        if name not in profiles:
+            remedy = f"use auto or one of {', '.join(sorted(profiles))}, or describe '{name}' in webui_profiles_extra"
+            return "", "", _problem("profile_known", f"there is no profile '{name}'", remedy)
     if wanted != "auto":
-        if wanted not in profiles:
-            return "", "", [
-                _problem(
-                    "profile_known",
-                    f"webui_profile is '{wanted}'",
-                    f"use auto or one of {', '.join(sorted(profiles))}, or describe '{wanted}' in webui_profiles_extra",
-                )
-            ]
-        why_not = misfit(profiles[wanted], board, kernel)
-        if why_not and "kernels before" not in why_not:
-            return wanted, "", [
-                _problem("profile_fits", f"profile {wanted}: {why_not}", "use webui_profile: auto, or a profile with code for this board")
-            ]
-        return wanted, "set by webui_profile", []
+        why_not = misfit(profiles[wanted], board, [])  # a kernel that nobody has tried is the user's choice
+        if why_not:
+            remedy = "use webui_profile: auto, or a profile with code for this board"
+            return wanted, "", _problem("profile_fits", f"profile {wanted}: {why_not}", remedy)
+        return wanted, "set by webui_profile", None
     passed_over = []
     for name in settings["profile_order"]:
-        if name not in profiles:
-            return "", "", [_problem("profile_known", f"webui_profile_order names '{name}'", "describe it in webui_profiles_extra")]
-        why_not = misfit(profiles[name], board, kernel)
-        if not why_not and not _image(name, settings):
-            why_not = "it has no image"
+        why_not = misfit(profiles[name], board, kernel) or ("" if _image(name, settings) else "it has no image")
         if not why_not:
             fits = f"first that fits {board['gfx_target'] if board else 'a host without board'}"
-            return name, "; ".join([fits, *passed_over]), []
+            return name, "; ".join([fits, *passed_over]), None
         passed_over.append(f"not {name}: {why_not}")
-    return "", "", [
-        _problem(
-            "profile_fits",
-            "; ".join(passed_over),
-            "name your image of a profile in webui_images (profile: reference), or set webui_profile and webui_image",
-        )
-    ]
+    remedy = "name your image of a profile in webui_images (profile: reference), or set webui_profile and webui_image"
+    return "", "", _problem("profile_fits", "; ".join(passed_over), remedy)
 
 
 def _image(profile: str, settings: dict[str, Any]) -> str:
-    return settings["image"] or settings["images"].get(profile, "") or settings["profiles"].get(profile, {}).get("image", "")
+    return (
+        settings["image"]
+        or settings["images"].get(profile, "")
+        or settings["profiles"].get(profile, {}).get("image", "")
+    )
 
 
 def vram_flags(vram_mib: int | None, mode: str) -> list[str]:
@@ -161,9 +153,13 @@ def _environment(profile: dict[str, Any], settings: dict[str, Any]) -> dict[str,
     environment = {"HOME": HOME, "XDG_CACHE_HOME": f"{MOUNT}/cache", "PYTHONUNBUFFERED": "1"}
     if profile.get("gpu", True):
         # Kernels compiled on the first picture outlive the container, or each upgrade compiles for minutes again.
-        environment.update({"MIOPEN_USER_DB_PATH": f"{MOUNT}/cache/miopen", "MIOPEN_CUSTOM_CACHE_DIR": f"{MOUNT}/cache/miopen"})
+        environment.update(
+            {"MIOPEN_USER_DB_PATH": f"{MOUNT}/cache/miopen", "MIOPEN_CUSTOM_CACHE_DIR": f"{MOUNT}/cache/miopen"}
+        )
         if settings["allocator"]:
-            environment.update({"PYTORCH_HIP_ALLOC_CONF": settings["allocator"], "PYTORCH_CUDA_ALLOC_CONF": settings["allocator"]})
+            environment.update(
+                {"PYTORCH_HIP_ALLOC_CONF": settings["allocator"], "PYTORCH_CUDA_ALLOC_CONF": settings["allocator"]}
+            )
     if settings["tcmalloc"]:
         environment["LD_PRELOAD"] = TCMALLOC
     environment.update(profile.get("env", {}))
@@ -183,7 +179,9 @@ def device_groups(host: dict[str, Any], devices: list[str]) -> list[str]:
     return [str(gid) for gid in sorted(gids) if gid != 0]
 
 
-def _container(host: dict[str, Any], instance: dict[str, Any], profile: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+def _container(
+    host: dict[str, Any], instance: dict[str, Any], profile: dict[str, Any], settings: dict[str, Any]
+) -> dict[str, Any]:
     """The container as community.docker.docker_container takes it."""
     user = host["user"]
     own = profile.get("own_image", True)
@@ -199,7 +197,7 @@ def _container(host: dict[str, Any], instance: dict[str, Any], profile: dict[str
         "volumes": [f"{instance['data_dir']}:{MOUNT}"],
         "published_ports": [f"{settings['listen']}:{instance['port']}:{CONTAINER_PORT}"],
         "read_only": own,
-        "tmpfs": ["/tmp:rw,exec,nosuid,nodev,mode=1777", f"{HOME}:rw,nosuid,nodev,mode=1777"] if own else [],
+        "tmpfs": [f"{path}:rw,exec,nosuid,nodev,mode=1777" for path in SCRATCH] if own else [],
         "security_opts": ["no-new-privileges:true"] if own else [],
         "cap_drop": ["ALL"] if own else [],
         "memory": f"{instance['memory_mib']}M",
@@ -253,13 +251,16 @@ def _memory_mib(host: dict[str, Any], settings: dict[str, Any], share: int) -> i
 
 def _instances(host: dict[str, Any], settings: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     on_cpu = not settings["profiles"].get(settings["profile"], {}).get("gpu", True)
-    boards: list[dict[str, Any] | None] = [None] if on_cpu else [board for board in host["boards"] if board["supported"]]
+    boards: list[dict[str, Any] | None] = (
+        [None] if on_cpu else [board for board in host["boards"] if board["supported"]]
+    )
     home = host["user"]["home"] if host["user"] else ""
     data_dir = re.sub(r"^~(?=/|$)", home, settings["data_dir"]).rstrip("/")
     instances, problems = [], []
     for number, board in enumerate(boards):
-        profile, reason, trouble = choose_profile(board, host["kernel"]["version"], settings)
-        problems += [item for item in trouble if item not in problems]
+        profile, reason, problem = choose_profile(board, host["kernel"]["version"], settings)
+        if problem and problem not in problems:
+            problems.append(problem)
         suffix = "" if number == 0 else f"-{number + 1}"
         gpu = board is not None and board["render_node"] is not None
         instances.append(
@@ -283,17 +284,25 @@ def _instances(host: dict[str, Any], settings: dict[str, Any]) -> tuple[list[dic
     return instances, problems
 
 
-def _settings_problems(host: dict[str, Any], settings: dict[str, Any], instances: list[dict[str, Any]]) -> list[dict[str, str]]:
+def _settings_problems(
+    host: dict[str, Any], settings: dict[str, Any], instances: list[dict[str, Any]]
+) -> list[dict[str, str]]:
     problems = []
     user = host["user"]
     if not user or not user["exists"]:
         name = user["name"] if user else ""
-        problems.append(_problem("user_exists", f"there is no user '{name}' on this host", "set navilab_user to an account of the host, or make it"))
+        problems.append(
+            _problem(
+                "user_exists",
+                f"there is no user '{name}' on this host",
+                "set navilab_user to an account of the host, or make it",
+            )
+        )
     if not _is_loopback(settings["listen"]):
         problems.append(
             _problem(
                 "webui_not_exposed",
-                f"webui_listen is '{settings['listen']}', and the webui has no login of its own that covers page and API",
+                f"webui_listen is '{settings['listen']}', and the webui has no login that covers page and API",
                 "leave webui_listen at 127.0.0.1 and use the ssh -L line, until a proxy with a login stands in front",
             )
         )
@@ -314,8 +323,14 @@ def _settings_problems(host: dict[str, Any], settings: dict[str, Any], instances
                 )
             )
     data_dir = instances[0]["data_dir"] if instances else "/-"
-    if not data_dir.startswith("/") or data_dir.count("/") < 2 and data_dir in ("", "/"):
-        problems.append(_problem("data_writable", f"webui_data_dir is '{settings['data_dir']}'", "give an absolute directory, or one below ~"))
+    if not data_dir.startswith("/") or (data_dir.count("/") < 2 and data_dir in ("", "/")):
+        problems.append(
+            _problem(
+                "data_writable",
+                f"webui_data_dir is '{settings['data_dir']}'",
+                "give an absolute directory, or one below ~",
+            )
+        )
     return problems
 
 
@@ -335,8 +350,14 @@ def _image_problems(host: dict[str, Any], instances: list[dict[str, Any]]) -> li
         check, remedy = {
             "invalid": ("image_reference", "write it as REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:<64 hex digits>"),
             "missing": ("image_available", "correct the tag or digest in webui_image, or push the image first"),
-            "denied": ("image_available", "let this host log in at the registry (docker login), or use a registry that it may read"),
-            "unreachable": ("registry_reachable", "start the registry, or mend name, port, proxy or CA (docker_engine_registry_cas)"),
+            "denied": (
+                "image_available",
+                "let this host log in at the registry (docker login), or use a registry that it may read",
+            ),
+            "unreachable": (
+                "registry_reachable",
+                "start the registry, or mend name, port, proxy or CA (docker_engine_registry_cas)",
+            ),
         }[found["status"]]
         problems.append(_problem(check, f"{reference}: {found['status']} {found['detail']}".strip(), remedy))
     return problems
@@ -397,8 +418,15 @@ def webui_plan(host: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]
 
     user = host["user"]
     data_dir = instances[0]["data_dir"]
-    model_folders = sorted({f"webui_data/models/{model.get('folder', 'Stable-diffusion')}" for model in settings["models"]})
-    below = ["cache", *(instance["data"] for instance in instances), *(["webui_data/models"] if model_folders else []), *model_folders]
+    model_folders = sorted(
+        {f"webui_data/models/{model.get('folder', 'Stable-diffusion')}" for model in settings["models"]}
+    )
+    below = [
+        "cache",
+        *(instance["data"] for instance in instances),
+        *(["webui_data/models"] if model_folders else []),
+        *model_folders,
+    ]
     for path in [data_dir, *(f"{data_dir}/{part}" for part in below)]:
         seen = host["files"].get(path) or {"exists": False}
         if seen.get("kind") == "link":
@@ -408,7 +436,9 @@ def webui_plan(host: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]
             plan["actions"].append(f"{'take over' if seen['exists'] else 'make'} directory {path}")
     plan["models"] = _model_actions(host, settings, data_dir)
     plan["actions"] += [f"fetch model {model['name']}" for model in plan["models"]]
-    plan["pull"] = sorted({instance["image"] for instance in instances if not host["docker"]["images"].get(instance["image"])})
+    plan["pull"] = sorted(
+        {instance["image"] for instance in instances if not host["docker"]["images"].get(instance["image"])}
+    )
     plan["actions"] += [f"pull image {reference}" for reference in plan["pull"]]
     plan["act_on"] = [instance["name"] for instance in instances if instance["actions"]]
     plan["actions"] += [action for instance in instances for action in instance["actions"]]

@@ -288,7 +288,7 @@ def _driver_reset_free(facts: Facts) -> Verdict:
     if not facts.live:
         return _skipped(UNKNOWN)
     if not facts.log["readable"]:
-        return _skipped("the kernel log can be read by root alone")
+        return _skipped("the kernel log can't be read here: root alone may, and not in a container")
     resets = facts.log["resets"]
     if not resets:
         return _ok("the kernel log has no GPU reset since boot")

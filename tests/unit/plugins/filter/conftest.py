@@ -77,5 +77,9 @@ def settings() -> dict[str, Any]:
     variables = yaml.safe_load((ROLES / "webui/vars/main.yml").read_text())
     made = {key.removeprefix("webui_"): value for key, value in defaults.items()}
     made.update(user="lab", models=[], profiles=variables["webui_profiles"])
-    made["images"] = {"rocm7": "registry.example/webui:rocm7", "rocm52": "registry.example/webui:rocm52", "cpu": "registry.example/webui:cpu"}
+    made["images"] = {
+        "rocm7": "registry.example/webui:rocm7",
+        "rocm52": "registry.example/webui:rocm52",
+        "cpu": "registry.example/webui:cpu",
+    }
     return made

@@ -9,20 +9,36 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.navilab.webui.plugins.filter.docker_engine_plan import DAEMON_JSON, docker_engine_plan, merge_daemon, wanted_packages
+from ansible_collections.navilab.webui.plugins.filter.docker_engine_plan import (
+    DAEMON_JSON,
+    docker_engine_plan,
+    merge_daemon,
+    wanted_packages,
+)
 from ansible_collections.navilab.webui.plugins.filter.firmware_plan import component_for, firmware_plan
 from ansible_collections.navilab.webui.plugins.filter.gpu_access_plan import gpu_access_plan
 from ansible_collections.navilab.webui.plugins.filter.openpgp_fingerprints import openpgp_fingerprints
 
 ROTATION = {"log-driver": "json-file", "log-opts": {"max-size": "10m"}}
-ENGINE = {"state": "present", "provider": "debian", "daemon_defaults": ROTATION, "daemon": {}, "registry_cas": {}, "proxy": {}, "restart_ok": False}
+ENGINE = {
+    "state": "present",
+    "provider": "debian",
+    "daemon_defaults": ROTATION,
+    "daemon": {},
+    "registry_cas": {},
+    "proxy": {},
+    "restart_ok": False,
+}
 
 
 def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@pytest.mark.parametrize(("codename", "component"), [("bullseye", "non-free"), ("bookworm", "non-free-firmware"), ("trixie", "non-free-firmware")])
+@pytest.mark.parametrize(
+    ("codename", "component"),
+    [("bullseye", "non-free"), ("bookworm", "non-free-firmware"), ("trixie", "non-free-firmware")],
+)
 def test_component(codename: str, component: str) -> None:
     assert component_for(codename) == component
 
@@ -31,8 +47,10 @@ def test_firmware_on_a_bare_host(host: dict[str, Any]) -> None:
     plan = firmware_plan(host)
     assert plan["source"] == {
         "path": "/etc/apt/sources.list.d/navilab-firmware.sources",
-        "content": "# non-free-firmware for the GPU's firmware, from the same mirrors as main. Written by navilab.webui.firmware.\n"
-        "Types: deb\nURIs: http://deb.debian.org/debian\nSuites: bookworm bookworm-updates\nComponents: non-free-firmware\n"
+        "content": "# non-free-firmware for the GPU's firmware, from the same mirrors as main. "
+        "Written by navilab.webui.firmware.\n"
+        "Types: deb\nURIs: http://deb.debian.org/debian\n"
+        "Suites: bookworm bookworm-updates\nComponents: non-free-firmware\n"
         "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n",
     }
     assert plan["install"] == ["firmware-amd-graphics"]
@@ -48,13 +66,19 @@ def test_one_line_sources_stay_one_line(host: dict[str, Any]) -> None:
         "uris": ["http://mirror.example/debian"],
         "suites": ["bullseye"],
         "components": ["main", "contrib"],
-        "options": {"arch": "amd64"},
+        "options": {"Architectures": "amd64 i386", "Signed-By": "/usr/share/keyrings/mirror.gpg"},
     }
     host["release"]["codename"] = "bullseye"
-    host["apt"]["sources"] = [entry, {**entry, "suites": ["bullseye-backports"]}, {**entry, "enabled": False, "suites": ["bullseye-security"]}]
+    host["apt"]["sources"] = [
+        entry,
+        {**entry, "suites": ["bullseye-backports"]},
+        {**entry, "enabled": False, "suites": ["bullseye-security"]},
+    ]
     source = firmware_plan(host)["source"]
     assert source["path"].endswith(".list")
-    assert source["content"].splitlines()[1:] == ["deb [arch=amd64] http://mirror.example/debian bullseye non-free"]
+    assert source["content"].splitlines()[1:] == [
+        "deb [arch=amd64,i386 signed-by=/usr/share/keyrings/mirror.gpg] http://mirror.example/debian bullseye non-free"
+    ]
 
 
 def test_a_component_that_is_there_is_not_added(host: dict[str, Any]) -> None:
@@ -121,13 +145,23 @@ def test_engine_on_a_bare_host(host: dict[str, Any]) -> None:
 
 
 def written(plan: dict[str, Any]) -> dict[str, Any]:
-    return {entry["path"]: json.loads(entry["content"]) if entry["path"] == DAEMON_JSON else entry["content"] for entry in plan["writes"]}
+    return {
+        entry["path"]: json.loads(entry["content"]) if entry["path"] == DAEMON_JSON else entry["content"]
+        for entry in plan["writes"]
+    }
 
 
 def test_a_proxy_is_a_secret_and_waits_for_a_restart(host: dict[str, Any]) -> None:
-    plan = docker_engine_plan(engine(host, **ROTATION), {**ENGINE, "proxy": {"https": "http://me:secret@proxy.example"}})
+    plan = docker_engine_plan(
+        engine(host, **ROTATION), {**ENGINE, "proxy": {"https": "http://me:secret@proxy.example"}}
+    )
     (entry,) = plan["writes"]
-    assert (entry["mode"], entry["secret"], plan["daemon_reload"], plan["restart_pending"]) == ("0600", True, True, True)
+    assert (entry["mode"], entry["secret"], plan["daemon_reload"], plan["restart_pending"]) == (
+        "0600",
+        True,
+        True,
+        True,
+    )
     assert 'Environment="HTTPS_PROXY=http://me:secret@proxy.example"' in entry["content"]
 
 
@@ -148,11 +182,23 @@ def test_user_keys_stay_and_a_restart_waits(host: dict[str, Any]) -> None:
     assert written(plan) == {DAEMON_JSON: {"debug": True, **ROTATION}}
     assert plan["restart_pending"] and not plan["restart"] and not plan["reload"]
     assert docker_engine_plan(host, {**ENGINE, "restart_ok": True})["restart"]
+    host["records"]["docker_engine"] = plan["record"]
+    host["docker"].update(config={"debug": True, **ROTATION}, restart_pending=True)
+    assert docker_engine_plan(host, ENGINE)["restart_pending"]
+    assert docker_engine_plan(host, {**ENGINE, "restart_ok": True})["restart"]
 
 
 def test_a_mirror_needs_only_a_reload(host: dict[str, Any]) -> None:
-    plan = docker_engine_plan(engine(host, **ROTATION), {**ENGINE, "daemon": {"registry-mirrors": ["https://mirror.example"]}})
+    plan = docker_engine_plan(
+        engine(host, **ROTATION), {**ENGINE, "daemon": {"registry-mirrors": ["https://mirror.example"]}}
+    )
     assert plan["reload"] and not plan["restart_pending"]
+    host["records"]["docker_engine"] = plan["record"]
+    host["docker"].update(config=written(plan)[DAEMON_JSON], restart_pending=True)
+    again = docker_engine_plan(
+        host, {**ENGINE, "daemon": {"registry-mirrors": ["https://mirror.example"]}, "restart_ok": True}
+    )
+    assert again["actions"] == []
 
 
 def test_merge() -> None:
@@ -186,7 +232,11 @@ def test_fingerprint_of_a_v4_key() -> None:
     body = b"\x04" + bytes(4) + b"\x01" + b"\x00\x08\xff"
     packet = b"\x99" + len(body).to_bytes(2, "big") + body  # old format, tag 6, two length bytes
     fingerprint = hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body).hexdigest().upper()
-    armoured = b"-----BEGIN PGP PUBLIC KEY BLOCK-----\nVersion: x\n\n" + base64.b64encode(packet) + b"\n=AAAA\n-----END PGP PUBLIC KEY BLOCK-----\n"
+    armoured = (
+        b"-----BEGIN PGP PUBLIC KEY BLOCK-----\nVersion: x\n\n"
+        + base64.b64encode(packet)
+        + b"\n=AAAA\n-----END PGP PUBLIC KEY BLOCK-----\n"
+    )
     for key in (packet, armoured, packet + b"\xd1\x00"):
         assert openpgp_fingerprints(base64.b64encode(key).decode()) == [fingerprint]
     with pytest.raises(AnsibleFilterError, match="not an OpenPGP key"):

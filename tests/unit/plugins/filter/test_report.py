@@ -15,7 +15,11 @@ INSTANCE = {"board_name": "Radeon RX 5500 XT", "vram_mib": 8176, "profile": "roc
 
 def test_table_names_every_host() -> None:
     hostvars: dict[str, Any] = {
-        "good": {"navilab_host": {"boards": []}, "webui_plan": {"instances": [INSTANCE]}, "verify_checks": [{"status": "ok"}, {"status": "waived"}]},
+        "good": {
+            "navilab_host": {"boards": []},
+            "webui_plan": {"instances": [INSTANCE]},
+            "verify_checks": [{"status": "ok"}, {"status": "waived"}],
+        },
         "bad": {"navilab_host": {"boards": []}, "navilab_failure": {"message": "board_present: no board"}},
         "gone": {},
     }
@@ -27,7 +31,13 @@ def test_table_names_every_host() -> None:
 
 
 def test_a_host_that_failed_later_shows_no_url() -> None:
-    hostvars = {"h": {"webui_plan": {"instances": [INSTANCE]}, "navilab_failure": {"message": "webui_healthy: x"}, "verify_checks": []}}
+    hostvars = {
+        "h": {
+            "webui_plan": {"instances": [INSTANCE]},
+            "navilab_failure": {"message": "webui_healthy: x"},
+            "verify_checks": [],
+        }
+    }
     assert "http://" not in summary(["h"], hostvars)
 
 
@@ -36,13 +46,21 @@ def test_problem_lines() -> None:
 
 
 def test_failure_text_of_a_loop_and_of_arguments() -> None:
-    assert failure_text({"msg": "One or more items failed", "results": [{"failed": True, "msg": "this"}, {"msg": "fine"}]}) == "this"
+    assert (
+        failure_text({"msg": "One or more items failed", "results": [{"failed": True, "msg": "this"}, {"msg": "fine"}]})
+        == "this"
+    )
     assert failure_text({"argument_errors": ["no int"], "msg": "x"}).startswith("variables: no int.")
     assert failure_text({"msg": "short", "stderr": "long"}) == "short\nlong"
 
 
 def test_ssh_line() -> None:
-    connection = {"ansible_host": "10.0.0.5", "ansible_user": "lab", "ansible_ssh_private_key_file": "/a key", "ansible_port": 2222}
+    connection = {
+        "ansible_host": "10.0.0.5",
+        "ansible_user": "lab",
+        "ansible_ssh_private_key_file": "/a key",
+        "ansible_port": 2222,
+    }
     assert ssh_forward(connection, 7861) == "ssh -N -L 7861:127.0.0.1:7861 -i '/a key' -p 2222 lab@10.0.0.5"
     assert ssh_forward({"ansible_connection": "local"}, 7860) == ""
 

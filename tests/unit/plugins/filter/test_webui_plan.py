@@ -32,8 +32,8 @@ def test_vram_decides_the_flag(vram: int | None, flags: list[str]) -> None:
     ],
 )
 def test_auto_takes_the_first_that_fits(settings: dict[str, Any], gfx: str, kernel: list[int], expected: str) -> None:
-    name, reason, problems = choose_profile({"gfx_target": gfx}, kernel, settings)
-    assert (name, problems) == (expected, [])
+    name, reason, problem = choose_profile({"gfx_target": gfx}, kernel, settings)
+    assert (name, problem) == (expected, None)
     assert gfx in reason
     assert ("kernels before 5.15" in reason) == (expected == "rocm52")
 
@@ -41,9 +41,9 @@ def test_auto_takes_the_first_that_fits(settings: dict[str, Any], gfx: str, kern
 def test_auto_passes_over_a_profile_without_image(settings: dict[str, Any]) -> None:
     settings["images"] = {}
     assert choose_profile({"gfx_target": "gfx1012"}, [6, 1], settings)[0] == "setsoft-pt2"
-    name, _reason, problems = choose_profile({"gfx_target": "gfx1010"}, [6, 1], settings)
-    assert (name, problems[0]["id"]) == ("", "profile_fits")
-    assert "not rocm7: it has no image" in problems[0]["evidence"]
+    name, _reason, problem = choose_profile({"gfx_target": "gfx1010"}, [6, 1], settings)
+    assert problem and (name, problem["id"]) == ("", "profile_fits")
+    assert "not rocm7: it has no image" in problem["evidence"]
 
 
 def test_a_set_profile_is_checked(host: dict[str, Any], settings: dict[str, Any]) -> None:
@@ -126,7 +126,13 @@ def test_port_taken_by_somebody_else_only(host: dict[str, Any], settings: dict[s
 
 @pytest.mark.parametrize(
     ("status", "problem"),
-    [("missing", ["image_available"]), ("unreachable", ["registry_reachable"]), ("invalid", ["image_reference"]), ("denied", ["image_available"]), ("found", [])],
+    [
+        ("missing", ["image_available"]),
+        ("unreachable", ["registry_reachable"]),
+        ("invalid", ["image_reference"]),
+        ("denied", ["image_available"]),
+        ("found", []),
+    ],
 )
 def test_registry_says(host: dict[str, Any], settings: dict[str, Any], status: str, problem: list[str]) -> None:
     host["registry"] = {"registry.example/webui:rocm7": {"status": status, "detail": "why", "digest": None}}
@@ -168,7 +174,9 @@ def test_nothing_to_do(host: dict[str, Any], settings: dict[str, Any]) -> None:
         ({"memory": 1 << 30}, "set memory limit"),
     ],
 )
-def test_drift_of_the_container(host: dict[str, Any], settings: dict[str, Any], changes: dict[str, Any], action: str) -> None:
+def test_drift_of_the_container(
+    host: dict[str, Any], settings: dict[str, Any], changes: dict[str, Any], action: str
+) -> None:
     (seen,) = webui_plan(provisioned(host, settings, **changes), settings)["actions"]
     assert seen.startswith(action)
 
