@@ -40,9 +40,10 @@ def main() -> int:
     with forwarded(arguments.forward) as port:
         api = webuiapi.WebUIApi(host="127.0.0.1", port=port)
         models = api.util_get_model_names()
-        picture = api.txt2img(
-            prompt="a room full of old boards, still useful", width=128, height=96, steps=2, seed=5
-        ).image
+        drawn = api.txt2img(
+            prompt="a room full of old boards, still useful", width=128, height=96, steps=2, seed=5, save_images=True
+        )
+    picture = drawn.image
     print(f"{models} {picture.format} {picture.size}")
     return 0 if models and picture.size == (128, 96) else 1
 

@@ -24,7 +24,7 @@ def seen() -> dict[str, Any]:
     return {
         "component": len(re.findall(r"c=non-free(-firmware)?,", run("apt-cache", "policy"))),
         "packages": run("dpkg-query", "-W", "-f", "${Package}=${db:Status-Status}\n", *PACKAGES).split(),
-        "firmware": Path("/lib/firmware/amdgpu/navi14_mec.bin").stat().st_size,
+        "firmware": min(Path(f"/lib/firmware/amdgpu/{chip}_mec.bin").stat().st_size for chip in ("navi10", "navi14")),
         "groups": run("id", "-nG", "lab").split(),
         "gids": sorted(str(grp.getgrnam(name).gr_gid) for name in ("render", "video")),
         "daemon": json.loads(Path("/etc/docker/daemon.json").read_text()),

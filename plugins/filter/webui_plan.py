@@ -262,7 +262,6 @@ def _instances(host: dict[str, Any], settings: dict[str, Any]) -> tuple[list[dic
         if problem and problem not in problems:
             problems.append(problem)
         suffix = "" if number == 0 else f"-{number + 1}"
-        gpu = board is not None and board["render_node"] is not None
         instances.append(
             {
                 "name": settings["name"] + suffix,
@@ -277,7 +276,10 @@ def _instances(host: dict[str, Any], settings: dict[str, Any]) -> tuple[list[dic
                 "url": f"http://127.0.0.1:{settings['port'] + number}",
                 "data": "webui_data" + suffix,
                 "data_dir": data_dir,
-                "devices": [host["kfd"]["device"]["path"], board["render_node"]] if board is not None and gpu else [],
+                # A board whose driver is not up yet has no render node; the checks before the container's start say so.
+                "devices": [path for path in (host["kfd"]["device"]["path"], board["render_node"]) if path]
+                if board
+                else [],
                 "memory_mib": _memory_mib(host, settings, len(boards)),
             }
         )

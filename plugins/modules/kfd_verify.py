@@ -244,7 +244,8 @@ def main() -> None:
     failure = first_failure(checks)
     result = {"changed": False, "checks": checks, "passed": failure is None, "first_failure": failure, "host": host}
     if failure:
-        module.fail_json(msg=f"{failure['id']}: {failure['evidence']} Remedy: {failure['remedy']}", **result)
+        evidence, remedy = failure["evidence"].rstrip("."), failure["remedy"].rstrip(".")
+        module.fail_json(msg=f"{failure['id']}: {evidence}. Remedy: {remedy}.", **result)
     module.exit_json(**result)
 
 

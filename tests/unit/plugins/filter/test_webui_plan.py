@@ -70,6 +70,12 @@ def test_container_of_the_contract(host: dict[str, Any], settings: dict[str, Any
     assert plan["directories"] == ["/home/lab/dockerx", "/home/lab/dockerx/cache", "/home/lab/dockerx/webui_data"]
 
 
+def test_a_board_without_driver_still_counts_as_one(host: dict[str, Any], settings: dict[str, Any]) -> None:
+    host["boards"] = [{**host["boards"][0], "driver": None, "render_node": None, "vram_mib": None}]
+    assert webui_plan(host, settings)["instances"][0]["devices"] == ["/dev/kfd"]
+    assert webui_plan(host, {**settings, "profile": "cpu"})["instances"][0]["devices"] == []
+
+
 def test_hsa_override(host: dict[str, Any], settings: dict[str, Any]) -> None:
     def environment(**changes: Any) -> dict[str, str]:
         made: dict[str, str] = webui_plan(host, {**settings, **changes})["instances"][0]["container"]["env"]
