@@ -28,6 +28,9 @@ options:
     description: The port on the host's loopback.
     type: int
     required: true
+  local_port:
+    description: The port on one's desk; the same by default.
+    type: int
 """
 
 EXAMPLES = r"""
@@ -43,10 +46,10 @@ _value:
 """
 
 
-def ssh_forward(connection: dict[str, Any], port: int) -> str:
+def ssh_forward(connection: dict[str, Any], port: int, local_port: int | None = None) -> str:
     if connection.get("ansible_connection") in ("local", "community.docker.docker", "docker"):
         return ""
-    words = ["ssh", "-N", "-L", f"{port}:127.0.0.1:{port}"]
+    words = ["ssh", "-N", "-L", f"{local_port or port}:127.0.0.1:{port}"]
     words += shlex.split(str(connection.get("ansible_ssh_common_args") or ""))
     if connection.get("ansible_ssh_private_key_file"):
         words += ["-i", str(connection["ansible_ssh_private_key_file"])]

@@ -62,6 +62,7 @@ def test_ssh_line() -> None:
         "ansible_port": 2222,
     }
     assert ssh_forward(connection, 7861) == "ssh -N -L 7861:127.0.0.1:7861 -i '/a key' -p 2222 lab@10.0.0.5"
+    assert "7862:127.0.0.1:7860" in ssh_forward({"inventory_hostname": "node3"}, 7860, local_port=7862)
     assert ssh_forward({"ansible_connection": "local"}, 7860) == ""
 
 
