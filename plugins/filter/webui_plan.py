@@ -254,7 +254,7 @@ def _instances(host: dict[str, Any], settings: dict[str, Any]) -> tuple[list[dic
     boards: list[dict[str, Any] | None] = (
         [None] if on_cpu else [board for board in host["boards"] if board["supported"]]
     )
-    home = host["user"]["home"] if host["user"] else ""
+    home = (host["user"] or {}).get("home") or ""
     data_dir = re.sub(r"^~(?=/|$)", home, settings["data_dir"]).rstrip("/")
     instances, problems = [], []
     for number, board in enumerate(boards):

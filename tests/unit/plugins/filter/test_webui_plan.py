@@ -117,7 +117,7 @@ def test_bad_settings(host: dict[str, Any], settings: dict[str, Any], changes: d
 
 
 def test_unknown_user(host: dict[str, Any], settings: dict[str, Any]) -> None:
-    host["user"] = {"name": "nobody-here", "exists": False, "uid": None, "gid": None, "home": "", "groups": []}
+    host["user"] = {"name": "nobody-here", "exists": False, "uid": None, "gid": None, "home": None, "groups": []}
     plan = webui_plan(host, settings)
     assert "user_exists" in ids(plan)
     assert "nobody-here" in plan["problems"][0]["evidence"]

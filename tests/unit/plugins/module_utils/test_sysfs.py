@@ -172,7 +172,8 @@ def test_paths_that_no_file_can_have(tmp_path: Path) -> None:
     tree = Tree(str(tmp_path))
     assert tree.read_text("/a\0b") is None
     assert tree.read_text("/" + "a" * 300) is None
-    assert [text.split(": ")[1].split()[0] for text in tree.problems] == ["embedded", "ENAMETOOLONG"]
+    null, long = tree.problems
+    assert "embedded null" in null and "ENAMETOOLONG" in long
     assert not Tree("/a\0b").is_dir("/")
 
 

@@ -26,7 +26,7 @@ def test_fails_with_the_first_cause(run_module: Run, host: Callable[..., Path]) 
     assert (answer["failed"], answer["passed"]) == (True, False)
     failure = answer["first_failure"]
     assert failure["id"] == "board_supported"
-    assert answer["msg"] == f"board_supported: {failure['evidence']} Remedy: {failure['remedy']}"
+    assert answer["msg"] == f"board_supported: {failure['evidence']}. Remedy: {failure['remedy']}."
     assert len(answer["checks"]) == 24
 
 
