@@ -9,6 +9,7 @@ from ansible_collections.navilab.webui.plugins.filter.look_arguments import look
 from ansible_collections.navilab.webui.plugins.filter.problem_lines import problem_lines
 from ansible_collections.navilab.webui.plugins.filter.ssh_forward import ssh_forward
 from ansible_collections.navilab.webui.plugins.filter.summary import summary
+from ansible_collections.navilab.webui.plugins.filter.waiver_problems import waiver_problems
 
 INSTANCE = {"board_name": "Radeon RX 5500 XT", "vram_mib": 8176, "profile": "rocm7", "url": "http://127.0.0.1:7860"}
 
@@ -64,6 +65,14 @@ def test_ssh_line() -> None:
     assert ssh_forward(connection, 7861) == "ssh -N -L 7861:127.0.0.1:7861 -i '/a key' -p 2222 lab@10.0.0.5"
     assert "7862:127.0.0.1:7860" in ssh_forward({"inventory_hostname": "node3"}, 7860, local_port=7862)
     assert ssh_forward({"ansible_connection": "local"}, 7860) == ""
+
+
+def test_waivers_need_a_known_check_and_a_reason() -> None:
+    assert waiver_problems({"verify_waive": {"kfd_open": "no driver"}}) == []
+    (one, two) = waiver_problems({"verify_waive": {"kfd_opn": "typo"}, "preflight_waive": {"memory": " "}})
+    assert "verify_waive: waive: unknown check kfd_opn" in one["evidence"]
+    assert (two["id"], "needs a reason" in two["evidence"]) == ("variables", True)
+    assert waiver_problems({"verify_waive": ["kfd_open"]})[0]["id"] == "variables"
 
 
 def test_look_reads_what_the_plans_need(settings: dict[str, Any]) -> None:
