@@ -24,6 +24,10 @@ VRAM_MIN_MIB = 2048
 MEMORY_MIN_MIB = 6000  # what is left of 8 GB; a model in float32 takes about 5 GB while it loads
 DISK_MIN_MIB = 2048
 _SITE = "run site.yml --tags {0}"
+_HIDDEN = (
+    "the device cgroup of this container or unit hides the GPU: pass its render node on (--device={0}), "
+    "or drop DevicePolicy= from the unit"
+)
 _ACL = "logind's ACL for the user at the seat covers /dev/dri alone, never /dev/kfd"
 
 
@@ -164,10 +168,14 @@ def _board_present(facts: Facts) -> Verdict:
     boards = facts.host["boards"]
     if boards:
         return _ok(_named(boards))
+    seen = f"no AMD display device below {facts.host['root'].rstrip('/')}/sys/bus/pci/devices"
+    unreadable = _unreadable_nodes(facts)
+    if unreadable:
+        return _failed(f"{seen}; KFD's {unreadable}", _HIDDEN.format("/dev/dri/renderD128"))
     nodes = facts.host["kfd"]["nodes"]
-    kfd = f"; KFD's topology has {len(nodes)} node(s), none with a GPU" if nodes else ""
+    kfd = f"; KFD's topology has {len(nodes)} node(s), none with SIMDs at a PCI address" if nodes else ""
     return _failed(
-        f"no AMD display device below {facts.host['root'].rstrip('/')}/sys/bus/pci/devices{kfd}",
+        seen + kfd,
         "seat the board, connect its power cables and see `lspci -nn -d 1002:`; in a VM pass the board through; "
         "without a board set webui_profile: cpu",
     )
@@ -461,14 +469,19 @@ def _pcie_atomics(facts: Facts) -> Verdict:
     return facts.each_board(_pcie_atomics_one)
 
 
+def _unreadable_nodes(facts: Facts) -> str:
+    """Which nodes can't be read, and why; empty if all can."""
+    unreadable = [node for node in facts.host["kfd"]["nodes"] if not node["readable"]]
+    why = "; ".join(dict.fromkeys(problem for node in unreadable for problem in node["problems"]))
+    numbers = ", ".join(str(node["index"]) for node in unreadable)
+    return f"node(s) {numbers} can't be read: {why or 'EPERM'}" if unreadable else ""
+
+
 def _kfd_gpu_node_one(facts: Facts, board: dict[str, Any]) -> Verdict:
     kfd = facts.host["kfd"]
     node = facts.nodes.get(board["kfd_node"]) if board["kfd_node"] is not None else None
-    hidden = (
-        "the device cgroup of this container or unit hides the GPU: pass its render node on "
-        f"(--device={board['render_node'] or '/dev/dri/renderD128'}), or drop DevicePolicy= from the unit"
-    )
-    if node is not None:
+    hidden = _HIDDEN.format(board["render_node"] or "/dev/dri/renderD128")
+    if node is not None and node["readable"]:  # ROCm's thunk skips a node whose gpu_id it can't read
         usable = kfd["apertures"]
         if usable is not None and node["gpu_id"] not in usable and kfd["ioctl_version"] and not kfd["ioctl_error"]:
             return _failed(
@@ -478,13 +491,9 @@ def _kfd_gpu_node_one(facts: Facts, board: dict[str, Any]) -> Verdict:
         return _ok(
             f"node {node['index']}, gpu_id {node['gpu_id']}, simd_count {node['simd_count']}, {board['gfx_target']}"
         )
-    unreadable = [item for item in kfd["nodes"] if not item["readable"]]
+    unreadable = _unreadable_nodes(facts)
     if unreadable:
-        why = "; ".join(dict.fromkeys(problem for item in unreadable for problem in item["problems"]))
-        return _failed(
-            f"node(s) {', '.join(str(item['index']) for item in unreadable)} can't be read: {why or 'EPERM'}",
-            hidden,
-        )
+        return _failed(unreadable, hidden)
     if kfd["topology"] is None:
         if not facts.live:
             return _skipped(UNKNOWN)

@@ -95,7 +95,7 @@ def _board(
         "supported": not known.reason,
         "unsupported_reason": known.reason,
         "integrated": known.integrated or bool(node and node["cpu_cores_count"]),
-        "driver": device["driver"],
+        "driver": device["driver"] or ("amdgpu" if node else None),  # KFD lists only what amdgpu drives
         "card_node": node_of(drm, "card", bdf),
         "render_node": render,
         "vram_mib": total >> 20 if total is not None else node["vram_mib"] if node else None,
@@ -107,22 +107,20 @@ def _board(
 
 
 def look_boards(tree: Tree, nodes: list[dict[str, Any]], drm: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every AMD display device, in the shape of ``host.boards``; from KFD's nodes where the tree has no PCI bus."""
+    """Every AMD display device, in the shape of ``host.boards``; from KFD's nodes where the PCI bus has none."""
     gpus = {node["bdf"]: node for node in nodes if node["simd_count"] > 0 and node["bdf"]}
-    devices = display_devices(tree)
-    if devices is None:
-        devices = [
-            {
-                "bdf": bdf,
-                "path": None,
-                "vendor_id": node["vendor_id"] or AMD,
-                "device_id": node["device_id"],
-                "subsystem": None,
-                "revision": None,
-                "driver": "amdgpu",  # KFD lists only what amdgpu drives
-            }
-            for bdf, node in gpus.items()
-        ]
+    devices = display_devices(tree) or [
+        {
+            "bdf": bdf,
+            "path": None,
+            "vendor_id": node["vendor_id"] or AMD,
+            "device_id": node["device_id"],
+            "subsystem": None,
+            "revision": None,
+            "driver": None,
+        }
+        for bdf, node in gpus.items()
+    ]
     boards = [_board(tree, device, gpus.get(device["bdf"]), drm, nodes) for device in devices]
     return sorted(boards, key=lambda board: (int(board["bdf"].split(":")[0], 16), board["bdf"]))
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from ._accounts import look_user
@@ -37,13 +36,6 @@ ARGUMENTS: dict[
     "registry_ca": {"type": "str", "default": ""},
     "probe_images": {"type": "bool", "default": True},
 }
-
-
-def unusable_root(root: str) -> str:
-    """Why nothing can be looked at below `root`; empty if it can."""
-    if not root.startswith("/"):
-        return f"root: an absolute path is needed, not {root!r}"
-    return "" if Path(root).is_dir() else f"root: {root} is not a directory"
 
 
 def look(

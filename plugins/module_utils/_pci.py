@@ -106,13 +106,11 @@ def _digits(number: int | None, width: int) -> str | None:
     return None if number is None or number >= 16**width else f"{number:0{width}x}"
 
 
-def display_devices(tree: Tree) -> list[dict[str, Any]] | None:
-    """AMD's display devices, or None where the tree has no PCI bus.
+def display_devices(tree: Tree) -> list[dict[str, Any]]:
+    """AMD's display devices on the PCI bus.
 
     Each: bdf, path, vendor_id, device_id, subsystem, revision (hex digits or None), driver (or None).
     """
-    if not tree.is_dir(DEVICES):
-        return None
     found = []
     for bdf in tree.listdir(DEVICES):
         path = f"{DEVICES}/{bdf}"

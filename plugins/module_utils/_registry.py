@@ -105,8 +105,10 @@ def lookup(reference: str, ca: str = "", engine_config: Mapping[str, Any] | None
             # As the engine does: from HTTPS to HTTP where nothing answers, from a mirror on to docker.io in any case.
             if answer["status"] == "found" or (answer["status"] != "unreachable" and ref.registry != "docker.io"):
                 break
-    except ssl.SSLError as error:
+    except (ssl.SSLError, TypeError) as error:  # TypeError: no ASCII text
         return _result("unreachable", f"the extra CA can't be used: {error}")
+    except ValueError as error:  # brackets around what is no IPv6 address, here or in a mirror of daemon.json
+        return _result("unreachable", f"{ref.registry}: {error}")
     return answer
 
 

@@ -274,3 +274,10 @@ class Tree:
             "group": self.group_name(seen.st_gid) if seen else None,
             "rdev": f"{os.major(seen.st_rdev)}:{os.minor(seen.st_rdev)}" if seen and char else None,
         }
+
+
+def unusable_root(root: str) -> str:
+    """Why nothing can be looked at below `root`; empty if it can."""
+    if not root.startswith("/"):
+        return f"root: an absolute path is needed, not {root!r}"
+    return "" if Tree(root).is_dir("/") else f"root: {root[:WORD]} is not a directory that can be read"

@@ -98,7 +98,7 @@ host:
       type: dict
     boards:
       description:
-        - AMD display devices (PCI class 03xxxx), by address. Where the tree has no C(sys/bus/pci), KFD's GPU nodes
+        - AMD display devices (PCI class 03xxxx), by address. Where C(sys/bus/pci) has none, KFD's GPU nodes
           (C(source=kfd)).
         - Sizes are MiB (2**20 bytes); C(vram_mib) comes from C(mem_info_vram_total), else from KFD's memory banks of
           type 1 and 2.
@@ -182,7 +182,8 @@ host:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.navilab.webui.plugins.module_utils._look import ARGUMENTS, look, unusable_root
+from ansible_collections.navilab.webui.plugins.module_utils._look import ARGUMENTS, look
+from ansible_collections.navilab.webui.plugins.module_utils._sysfs import unusable_root
 
 
 def main() -> None:

@@ -262,14 +262,15 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.navilab.webui.plugins.module_utils._kfd import look_kfd
-from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
+from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree, unusable_root
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec={"root": {"type": "path", "default": "/"}}, supports_check_mode=True)
+    problem = unusable_root(module.params["root"])
+    if problem:
+        module.fail_json(msg=problem)
     tree = Tree(module.params["root"])
-    if not tree.is_dir("/"):
-        module.fail_json(msg=f"root: {module.params['root']} is not a directory that can be read")
     module.exit_json(changed=False, **look_kfd(tree), problems=tree.problems)
 
 

@@ -199,7 +199,8 @@ from ansible_collections.navilab.webui.plugins.module_utils._checks import (
     judge,
     validate,
 )
-from ansible_collections.navilab.webui.plugins.module_utils._look import ARGUMENTS, look, unusable_root
+from ansible_collections.navilab.webui.plugins.module_utils._look import ARGUMENTS, look
+from ansible_collections.navilab.webui.plugins.module_utils._sysfs import unusable_root
 
 WEBUI = {
     **ARGUMENTS["webuis"]["options"],

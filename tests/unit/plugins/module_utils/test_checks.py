@@ -495,6 +495,22 @@ MI210 = {"simd_count": 416, "simd_per_cu": 4, "vendor_id": 4098, "device_id": 29
 VEGA10 = {"simd_count": 256, "simd_per_cu": 4, "vendor_id": 4098, "device_id": 26751, "location_id": 17152}
 
 
+@pytest.mark.parametrize(
+    ("files", "check"), [(["gpu_id", "name", "properties"], "board_present"), (["gpu_id"], "kfd_gpu_node")]
+)
+def test_a_recorded_node_that_cannot_be_read(derived: Callable[[str], Path], files: list[str], check: str) -> None:
+    root = derived("6.1")
+    for name in files:
+        file = root / "sys/class/kfd/kfd/topology/nodes/1" / name
+        file.unlink()
+        file.mkdir()  # as good as EPERM, which root can't be given
+    failure = first_failure(judge(look(str(root))))
+    assert failure is not None
+    assert failure["id"] == check
+    assert "node(s) 1 can't be read" in failure["evidence"]
+    assert "device cgroup" in failure["remedy"]
+
+
 def test_processors_only(tmp_path: Path) -> None:
     checks = judge(look(topology(tmp_path, CPU, CPU)))
     failure = first_failure(checks)

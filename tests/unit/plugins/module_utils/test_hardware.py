@@ -144,6 +144,22 @@ def test_a_node_that_lost_its_driver_is_no_board(derived: Callable[[str], Path])
     assert look(root)["boards"] == []
 
 
+def test_kfd_knows_what_the_bus_does_not_tell(host: Callable[..., Path]) -> None:
+    root = host("rx5500xt-8g")
+    whole = look_hardware(str(root))["boards"][0]
+    function = root / "sys/bus/pci/devices" / whole["bdf"]
+    (function / "driver").unlink()  # a copy that lost its links
+    assert look_hardware(str(root))["boards"] == [whole]
+    (function / "vendor").write_text("noise")
+    (board,) = look_hardware(str(root))["boards"]
+    assert (board["bdf"], board["source"], board["driver"], board["gfx_target"]) == (
+        whole["bdf"],
+        "kfd",
+        "amdgpu",
+        "gfx1012",
+    )
+
+
 def test_nothing_at_all(tmp_path: Path) -> None:
     seen = look(tmp_path)
     assert seen["boards"] == seen["drm"] == seen["problems"] == []
@@ -250,7 +266,7 @@ def test_links_that_lead_in_a_circle(host: Callable[..., Path]) -> None:
         (root / place).unlink()
         (root / place).symlink_to(Path(place).name)
     seen = look(root)
-    assert seen["boards"] == []
+    assert [board["source"] for board in seen["boards"]] == ["kfd"]
     assert seen["kfd"]["topology"] == "/sys/devices/virtual/kfd/kfd/topology"
     assert any("ELOOP" in text for text in seen["problems"])
 

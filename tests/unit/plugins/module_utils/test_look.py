@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from ansible_collections.navilab.webui.plugins.module_utils import _look
 from ansible_collections.navilab.webui.plugins.module_utils._checks import CHECK_IDS, SCOPES, judge
-from ansible_collections.navilab.webui.plugins.module_utils._look import look, unusable_root
+from ansible_collections.navilab.webui.plugins.module_utils._look import look
+from ansible_collections.navilab.webui.plugins.module_utils._sysfs import unusable_root
 
 KEYS = (
     "root live release kernel boards driver kernel_log kfd drm firmware groups user apt dpkg dkms docker registry "
@@ -82,7 +83,7 @@ def test_a_local_image_is_not_asked_for(tmp_path: Path) -> None:
 def test_roots(tmp_path: Path) -> None:
     assert unusable_root("/") == unusable_root(str(tmp_path)) == ""
     (tmp_path / "file").write_text("")
-    for root in ("relative", "", f"{tmp_path}/none", f"{tmp_path}/file", "/nul\0"):
+    for root in ("relative", "", f"{tmp_path}/none", f"{tmp_path}/file", "/nul\0", "/" + 5000 * "n"):
         assert unusable_root(root).startswith("root: ")
 
 

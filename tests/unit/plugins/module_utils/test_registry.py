@@ -109,6 +109,18 @@ def test_nobody_there_and_no_http(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lookup("no-such-host.invalid/a")["status"] == "unreachable"
 
 
+@pytest.mark.parametrize(
+    ("image", "ca", "config"),
+    [
+        ("[::::]:5000/webui", "", {}),
+        ("webui", "", {"registry-mirrors": ["https://[mirror"]}),
+        ("localhost.test/webui", "\u00fc", {}),
+    ],
+)
+def test_what_no_endpoint_can_be_made_of(image: str, ca: str, config: dict[str, Any]) -> None:
+    assert lookup(image, ca, config)["status"] == "unreachable"
+
+
 def test_token(serve: Callable[..., Any]) -> None:
     def guarded(handler: Any) -> Any:
         if handler.headers.get("Authorization") == "Bearer let-me-in":

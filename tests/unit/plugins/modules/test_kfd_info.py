@@ -64,6 +64,7 @@ def test_this_machine() -> None:
     [
         ({"root": "/does/not/exist"}, "is not a directory"),
         ({"root": "/etc/passwd"}, "is not a directory"),
+        ({"root": "relative"}, "an absolute path"),
         ({"root": "/a\0b"}, ""),  # newer cores refuse it before we do
         ({"root": ["/"]}, "root"),
         ({"root": {"a": 1}}, "root"),
