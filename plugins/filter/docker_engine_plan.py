@@ -115,9 +115,14 @@ def _write(host: dict[str, Any], path: str, content: str) -> dict[str, Any]:
     }
 
 
+def _quoted(text: str) -> str:
+    """For a double-quoted word of a unit: systemd.unit(5) has % for its own specifiers, an encoded password has it too."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+
+
 def _proxy_unit(proxy: dict[str, str]) -> str:
     names = {"http": "HTTP_PROXY", "https": "HTTPS_PROXY", "no_proxy": "NO_PROXY"}
-    lines = [f'Environment="{names[key]}={proxy[key]}"' for key in names if proxy.get(key)]
+    lines = [f'Environment="{names[key]}={_quoted(proxy[key])}"' for key in names if proxy.get(key)]
     return "\n".join(["# Written by navilab.webui.docker_engine.", "[Service]", *lines]) + "\n" if lines else ""
 
 
@@ -140,7 +145,8 @@ def docker_engine_plan(host: dict[str, Any], settings: dict[str, Any] | None = N
         return plan
 
     provider = settings.get("provider", "debian")
-    fresh = not docker["installed"]
+    # A program without its package is an engine from elsewhere, unless dpkg was interrupted between unpacking and setup.
+    fresh = not docker["installed"] or any(name in host["dpkg"]["broken"] for name in ("docker.io", "docker-ce"))
     packages = list(wanted_packages(provider, host["release"]["codename"])) if fresh else []
     packages = [name for name in [*packages, CLIENT_PACKAGE] if not _installed(host, name)]
     if packages:

@@ -44,7 +44,7 @@ BARE: dict[str, Any] = {
             }
         ]
     },
-    "dpkg": {"packages": {}, "interrupted": False},
+    "dpkg": {"packages": {}, "interrupted": False, "broken": []},
     "docker": {
         "installed": False,
         "running": False,

@@ -144,6 +144,13 @@ def test_engine_on_a_bare_host(host: dict[str, Any]) -> None:
     assert "containerd" in plan["record"]["packages"]
 
 
+def test_an_engine_that_dpkg_only_unpacked_is_none_from_elsewhere(host: dict[str, Any]) -> None:
+    host["docker"].update(installed=True, provider="other")
+    assert docker_engine_plan(host, ENGINE)["install"] == ["python3-requests"]
+    host["dpkg"].update(interrupted=True, broken=["docker.io"])
+    assert docker_engine_plan(host, ENGINE)["install"] == ["docker.io", "iptables", "python3-requests"]
+
+
 def written(plan: dict[str, Any]) -> dict[str, Any]:
     return {
         entry["path"]: json.loads(entry["content"]) if entry["path"] == DAEMON_JSON else entry["content"]
@@ -153,7 +160,7 @@ def written(plan: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_proxy_is_a_secret_and_waits_for_a_restart(host: dict[str, Any]) -> None:
     plan = docker_engine_plan(
-        engine(host, **ROTATION), {**ENGINE, "proxy": {"https": "http://me:secret@proxy.example"}}
+        engine(host, **ROTATION), {**ENGINE, "proxy": {"https": 'http://me:s%40"cret@proxy.example'}}
     )
     (entry,) = plan["writes"]
     assert (entry["mode"], entry["secret"], plan["daemon_reload"], plan["restart_pending"]) == (
@@ -162,7 +169,7 @@ def test_a_proxy_is_a_secret_and_waits_for_a_restart(host: dict[str, Any]) -> No
         True,
         True,
     )
-    assert 'Environment="HTTPS_PROXY=http://me:secret@proxy.example"' in entry["content"]
+    assert 'Environment="HTTPS_PROXY=http://me:s%%40\\"cret@proxy.example"' in entry["content"]
 
 
 def engine(host: dict[str, Any], **config: Any) -> dict[str, Any]:
