@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
+import posixpath
 import re
 from typing import Any
 
@@ -54,6 +55,7 @@ MOUNT = "/dockerx"
 HOME = "/home/webui"
 SCRATCH = ("/tmp", HOME)  # noqa: S108 -- paths in the container
 SPEC_LABEL = "navilab.webui.spec"
+STOPPED = ("created", "exited", "dead")
 TCMALLOC = "/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4"
 # Any answer below 500 is alive: /internal/ping is 404 with --nowebui.
 HEALTH = (
@@ -66,6 +68,10 @@ HEALTH = (
 VRAM_FLAGS = ((5 * 1024, "--lowvram"), (12 * 1024, "--medvram"))
 VRAM_CHOICES = {"low": ["--lowvram"], "medium": ["--medvram"], "none": []}
 PRECISION = {"full": ["--precision", "full", "--no-half"], "half": ["--no-half-vae"]}
+# Directories of the system, which a webui's user must never own; and those that only hold other directories.
+_NOT_FOR_DATA = re.compile(
+    r"(?:/(?:bin|boot|dev|etc|lib\w*|proc|run|sbin|sys|usr)(?:/.*)?|/(?:home|media|mnt|opt|root|srv|tmp|var))?"
+)
 ATTENTION = {"sub-quad": ["--opt-sub-quad-attention"], "split": ["--opt-split-attention"], "none": []}
 
 
@@ -246,7 +252,7 @@ def _memory_mib(host: dict[str, Any], settings: dict[str, Any], share: int) -> i
     if settings["memory_mib"]:
         return int(settings["memory_mib"])
     # 2 GiB stay for the host; a board's share is never less than a small model needs.
-    return max(4096, (host["memory"]["total_mib"] - 2048) // max(share, 1))
+    return max(4096, ((host["memory"]["total_mib"] or 0) - 2048) // max(share, 1))
 
 
 def _instances(host: dict[str, Any], settings: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
@@ -290,6 +296,7 @@ def _settings_problems(
     host: dict[str, Any], settings: dict[str, Any], instances: list[dict[str, Any]]
 ) -> list[dict[str, str]]:
     problems = []
+    recorded = (host["records"].get("webui") or {}).get("containers", [])
     user = host["user"]
     if not user or not user["exists"]:
         name = user["name"] if user else ""
@@ -314,8 +321,17 @@ def _settings_problems(
             continue
         listeners = host["ports"].get(str(instance["port"]), {}).get("listeners", [])
         ours = host["docker"]["containers"].get(instance["name"])
-        published = [port["host_port"] for port in ours["ports"]] if ours else []
-        if listeners and instance["port"] not in [int(port) for port in published]:
+        if ours and SPEC_LABEL not in ours["labels"] and instance["name"] not in recorded:
+            problems.append(
+                _problem(
+                    "container_name",
+                    f"there is a container {instance['name']} of image {ours['image']} that this role did not make",
+                    f"docker rename it, or set webui_name for this host; docker rm {instance['name']} if nobody needs it",
+                )
+            )
+        # A container that has stopped holds its port no longer.
+        published = [port["host_port"] for port in ours["ports"]] if ours and ours["state"] not in STOPPED else []
+        if listeners and instance["port"] not in published:
             owner = host["ports"][str(instance["port"])].get("owner") or "another program"
             problems.append(
                 _problem(
@@ -325,12 +341,13 @@ def _settings_problems(
                 )
             )
     data_dir = instances[0]["data_dir"] if instances else "/-"
-    if not data_dir.startswith("/") or (data_dir.count("/") < 2 and data_dir in ("", "/")):
+    plain = posixpath.normpath(data_dir)
+    if not data_dir.startswith("/") or re.search(r"[:\n]", data_dir) or _NOT_FOR_DATA.fullmatch(plain.rstrip("/")):
         problems.append(
             _problem(
                 "data_writable",
                 f"webui_data_dir is '{settings['data_dir']}'",
-                "give an absolute directory, or one below ~",
+                "give an absolute directory of its own, or one below ~; Docker takes no colon in it",
             )
         )
     return problems
@@ -406,7 +423,13 @@ def webui_plan(host: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]
         "actions": [],
         "directories": [],
         "models": [],
-        "pull": [],
+        "pull": sorted(
+            {
+                instance["image"]
+                for instance in instances
+                if instance["image"] and not host["docker"]["images"].get(instance["image"])
+            }
+        ),
         "act_on": [],
         "remove_containers": [],
         "remove_images": [],
@@ -438,9 +461,6 @@ def webui_plan(host: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]
             plan["actions"].append(f"{'take over' if seen['exists'] else 'make'} directory {path}")
     plan["models"] = _model_actions(host, settings, data_dir)
     plan["actions"] += [f"fetch model {model['name']}" for model in plan["models"]]
-    plan["pull"] = sorted(
-        {instance["image"] for instance in instances if not host["docker"]["images"].get(instance["image"])}
-    )
     plan["actions"] += [f"pull image {reference}" for reference in plan["pull"]]
     plan["act_on"] = [instance["name"] for instance in instances if instance["actions"]]
     plan["actions"] += [action for instance in instances for action in instance["actions"]]

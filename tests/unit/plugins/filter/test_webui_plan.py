@@ -107,6 +107,9 @@ def test_two_boards_have_a_container_each(host: dict[str, Any], settings: dict[s
         ({"port": 70000}, "port_free"),
         ({"data_dir": "dockerx"}, "data_writable"),
         ({"data_dir": "/"}, "data_writable"),
+        ({"data_dir": "/home/lab/../../etc/webui"}, "data_writable"),
+        ({"data_dir": "/srv/"}, "data_writable"),
+        ({"data_dir": "/srv/a:ro"}, "data_writable"),
     ],
 )
 def test_bad_settings(host: dict[str, Any], settings: dict[str, Any], changes: dict[str, Any], problem: str) -> None:
@@ -128,6 +131,25 @@ def test_port_taken_by_somebody_else_only(host: dict[str, Any], settings: dict[s
     assert ids(webui_plan(host, settings)) == ["port_free"]
     host["docker"]["containers"]["webui"] = running(host, settings)
     assert ids(webui_plan(host, settings)) == []
+    host["docker"]["containers"]["webui"]["state"] = "exited"  # and somebody else took its port meanwhile
+    assert ids(webui_plan(host, settings)) == ["port_free"]
+
+
+def test_a_container_of_somebody_else_stays(host: dict[str, Any], settings: dict[str, Any]) -> None:
+    provisioned(host, settings, labels={}, image="theirs:1")
+    plan = webui_plan(host, settings)
+    assert (ids(plan), plan["act_on"]) == (["container_name"], [])
+    assert "theirs:1" in plan["problems"][0]["evidence"]
+    host["records"]["webui"] = {"containers": ["webui"]}  # ours, from before it had labels
+    assert ids(webui_plan(host, settings)) == []
+
+
+def test_the_registry_is_asked_beside_other_problems(host: dict[str, Any], settings: dict[str, Any]) -> None:
+    plan = webui_plan(host, {**settings, "listen": "0.0.0.0", "profile": "rocm9", "image": "r.example/a:1"})
+    assert plan["pull"] == ["r.example/a:1"]
+    host["registry"] = {"r.example/a:1": {"status": "missing", "detail": "", "digest": None}}
+    plan = webui_plan(host, {**settings, "listen": "0.0.0.0", "image": "r.example/a:1"})
+    assert ids(plan) == ["webui_not_exposed", "image_available"]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +196,7 @@ def test_nothing_to_do(host: dict[str, Any], settings: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("changes", "action"),
     [
-        ({"labels": {}}, "remake container webui"),
+        ({"labels": {"navilab.webui.spec": "older"}}, "remake container webui"),
         ({"state": "exited"}, "start container webui, which is exited"),
         ({"restart_policy": "no"}, "set restart policy"),
         ({"memory": 1 << 30}, "set memory limit"),
