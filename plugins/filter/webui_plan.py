@@ -111,6 +111,9 @@ def choose_profile(
         if why_not:
             remedy = "use webui_profile: auto, or a profile with code for this board"
             return wanted, "", _problem("profile_fits", f"profile {wanted}: {why_not}", remedy)
+        if not _image(wanted, settings):
+            remedy = f"name one in webui_images ({wanted}: reference) or webui_image, or use webui_profile: auto"
+            return wanted, "", _problem("image_reference", f"profile {wanted} has no image", remedy)
         return wanted, "set by webui_profile", None
     passed_over = []
     for name in settings["profile_order"]:

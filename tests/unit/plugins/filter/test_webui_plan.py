@@ -53,6 +53,10 @@ def test_a_set_profile_is_checked(host: dict[str, Any], settings: dict[str, Any]
     assert ids(webui_plan(host, {**settings, "profile": "rocm7"})) == []
 
 
+def test_a_set_profile_needs_an_image(host: dict[str, Any], settings: dict[str, Any]) -> None:
+    assert ids(webui_plan(host, {**settings, "profile": "rocm7", "images": {}})) == ["image_reference"]
+
+
 def test_container_of_the_contract(host: dict[str, Any], settings: dict[str, Any]) -> None:
     plan = webui_plan(host, settings)
     assert plan["problems"] == []
