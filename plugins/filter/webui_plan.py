@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
 import posixpath
 import re
@@ -51,6 +50,7 @@ _value:
 """
 
 CONTAINER_PORT = 7860
+LISTEN = "127.0.0.1"  # where readiness is looked for and the ssh -L line ends; ::1 and 127.0.0.2 are not
 MOUNT = "/dockerx"
 HOME = "/home/webui"
 SCRATCH = ("/tmp", HOME)  # noqa: S108 -- paths in the container
@@ -123,7 +123,7 @@ def choose_profile(
             return name, "; ".join([fits, *passed_over]), None
         passed_over.append(f"not {name}: {why_not}")
     remedy = "name your image of a profile in webui_images (profile: reference), or set webui_profile and webui_image"
-    return "", "", _problem("profile_fits", "; ".join(passed_over), remedy)
+    return "", "", _problem("profile_fits", "; ".join(passed_over) or "webui_profile_order is empty", remedy)
 
 
 def _image(profile: str, settings: dict[str, Any]) -> str:
@@ -282,7 +282,7 @@ def _instances(host: dict[str, Any], settings: dict[str, Any]) -> tuple[list[dic
                 "profile_reason": reason,
                 "image": _image(profile, settings),
                 "port": settings["port"] + number,
-                "url": f"http://127.0.0.1:{settings['port'] + number}",
+                "url": f"http://{LISTEN}:{settings['port'] + number}",
                 "data": "webui_data" + suffix,
                 "data_dir": data_dir,
                 # A board whose driver is not up yet has no render node; the checks before the container's start say so.
@@ -310,11 +310,12 @@ def _settings_problems(
                 "set navilab_user to an account of the host, or make it",
             )
         )
-    if not _is_loopback(settings["listen"]):
+    if settings["listen"] != LISTEN:
         problems.append(
             _problem(
                 "webui_not_exposed",
-                f"webui_listen is '{settings['listen']}', and the webui has no login that covers page and API",
+                f"webui_listen is '{settings['listen']}', and the webui has no login that covers page and API: it is "
+                f"published on {LISTEN} alone",
                 "leave webui_listen at 127.0.0.1 and use the ssh -L line, until a proxy with a login stands in front",
             )
         )
@@ -354,13 +355,6 @@ def _settings_problems(
             )
         )
     return problems
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _image_problems(host: dict[str, Any], instances: list[dict[str, Any]]) -> list[dict[str, str]]:

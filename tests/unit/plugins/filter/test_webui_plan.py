@@ -108,6 +108,7 @@ def test_two_boards_have_a_container_each(host: dict[str, Any], settings: dict[s
     [
         ({"listen": "0.0.0.0"}, "webui_not_exposed"),
         ({"listen": "lab.example"}, "webui_not_exposed"),
+        ({"listen": "127.0.0.2"}, "webui_not_exposed"),
         ({"port": 70000}, "port_free"),
         ({"data_dir": "dockerx"}, "data_writable"),
         ({"data_dir": "/"}, "data_writable"),
