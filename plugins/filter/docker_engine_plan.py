@@ -116,7 +116,7 @@ def _write(host: dict[str, Any], path: str, content: str) -> dict[str, Any]:
 
 
 def _quoted(text: str) -> str:
-    """For a double-quoted word of a unit: systemd.unit(5) has % for its own specifiers, an encoded password has it too."""
+    """For a double-quoted word of a unit. % begins a specifier there, and is in many an encoded password."""
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
 
 
@@ -145,7 +145,7 @@ def docker_engine_plan(host: dict[str, Any], settings: dict[str, Any] | None = N
         return plan
 
     provider = settings.get("provider", "debian")
-    # A program without its package is an engine from elsewhere, unless dpkg was interrupted between unpacking and setup.
+    # A program without its package is an engine from elsewhere, unless dpkg was interrupted after unpacking it.
     fresh = not docker["installed"] or any(name in host["dpkg"]["broken"] for name in ("docker.io", "docker-ce"))
     packages = list(wanted_packages(provider, host["release"]["codename"])) if fresh else []
     packages = [name for name in [*packages, CLIENT_PACKAGE] if not _installed(host, name)]

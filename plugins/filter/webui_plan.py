@@ -68,6 +68,13 @@ HEALTH = (
 VRAM_FLAGS = ((5 * 1024, "--lowvram"), (12 * 1024, "--medvram"))
 VRAM_CHOICES = {"low": ["--lowvram"], "medium": ["--medvram"], "none": []}
 PRECISION = {"full": ["--precision", "full", "--no-half"], "half": ["--no-half-vae"]}
+# What Docker and ROCm would refuse only when the container starts: setting -> (form, what to write).
+_FORMS = {
+    "name": (r"[A-Za-z0-9][A-Za-z0-9_.-]+", "letters, digits, '_', '.' and '-'"),
+    "shm_size": (r"[1-9][0-9]*[bkmgBKMG]?", "a number with k, m or g"),
+    "hsa_override": (r"auto|none|[0-9]+\.[0-9]+\.[0-9]+", "auto, none or a version such as 10.3.0"),
+    "memory_mib": (r"0|[1-9][0-9]{2,}", "0 or at least 100"),
+}
 # Directories of the system, which a webui's user must never own; and those that only hold other directories.
 _NOT_FOR_DATA = re.compile(
     r"(?:/(?:bin|boot|dev|etc|lib\w*|proc|run|sbin|sys|usr)(?:/.*)?|/(?:home|media|mnt|opt|root|srv|tmp|var))?"
@@ -330,7 +337,7 @@ def _settings_problems(
                 _problem(
                     "container_name",
                     f"there is a container {instance['name']} of image {ours['image']} that this role did not make",
-                    f"docker rename it, or set webui_name for this host; docker rm {instance['name']} if nobody needs it",
+                    f"docker rename it, or set webui_name for this host; docker rm it if nobody needs it",
                 )
             )
         # A container that has stopped holds its port no longer.
@@ -345,6 +352,9 @@ def _settings_problems(
                 )
             )
     data_dir = instances[0]["data_dir"] if instances else "/-"
+    for name, (form, wanted) in _FORMS.items():
+        if not re.fullmatch(form, str(settings[name])):
+            problems.append(_problem("variables", f"webui_{name} is '{settings[name]}'", f"write {wanted}"))
     plain = posixpath.normpath(data_dir)
     if not data_dir.startswith("/") or re.search(r"[:\n]", data_dir) or _NOT_FOR_DATA.fullmatch(plain.rstrip("/")):
         problems.append(

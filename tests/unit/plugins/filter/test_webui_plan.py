@@ -114,6 +114,10 @@ def test_two_boards_have_a_container_each(host: dict[str, Any], settings: dict[s
         ({"data_dir": "/"}, "data_writable"),
         ({"data_dir": "/home/lab/../../etc/webui"}, "data_writable"),
         ({"data_dir": "/srv/"}, "data_writable"),
+        ({"name": "my webui"}, "variables"),
+        ({"shm_size": "lots"}, "variables"),
+        ({"hsa_override": "10.3"}, "variables"),
+        ({"memory_mib": -1}, "variables"),
         ({"data_dir": "/srv/a:ro"}, "data_writable"),
     ],
 )
