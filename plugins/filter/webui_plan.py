@@ -337,7 +337,7 @@ def _settings_problems(
                 _problem(
                     "container_name",
                     f"there is a container {instance['name']} of image {ours['image']} that this role did not make",
-                    f"docker rename it, or set webui_name for this host; docker rm it if nobody needs it",
+                    "docker rename it, or set webui_name for this host; docker rm it if nobody needs it",
                 )
             )
         # A container that has stopped holds its port no longer.
