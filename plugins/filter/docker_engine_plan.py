@@ -160,10 +160,11 @@ def docker_engine_plan(host: dict[str, Any], settings: dict[str, Any] | None = N
     wanted = settings.get("daemon", {})
     ours = record.get("daemon", {})
     merged = merge_daemon(docker["config"], defaults, wanted, ours)
+    # What stood there before with the same value is the user's, and stays when we go.
     kept_ours = {
         key: value
         for key, value in merged.items()
-        if key in wanted or (key in defaults and (key in ours or key not in docker["config"]))
+        if (key in wanted or key in defaults) and (key in ours or docker["config"].get(key) != value)
     }
     changed_keys = sorted(key for key in {*merged, *docker["config"]} if merged.get(key) != docker["config"].get(key))
     if changed_keys:

@@ -195,6 +195,14 @@ def test_user_keys_stay_and_a_restart_waits(host: dict[str, Any]) -> None:
     assert docker_engine_plan(host, {**ENGINE, "restart_ok": True})["restart"]
 
 
+def test_a_wanted_key_that_stood_there_is_the_users(host: dict[str, Any]) -> None:
+    mirror = {"registry-mirrors": ["https://m.example"]}
+    plan = docker_engine_plan(engine(host, **ROTATION, **mirror), {**ENGINE, "daemon": mirror})
+    assert (plan["actions"], plan["record"]["daemon"]) == ([], {})
+    host["records"]["docker_engine"] = {"daemon": mirror}
+    assert docker_engine_plan(host, {**ENGINE, "daemon": mirror})["record"]["daemon"] == mirror
+
+
 def test_a_mirror_needs_only_a_reload(host: dict[str, Any]) -> None:
     plan = docker_engine_plan(
         engine(host, **ROTATION), {**ENGINE, "daemon": {"registry-mirrors": ["https://mirror.example"]}}
