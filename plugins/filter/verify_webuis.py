@@ -62,6 +62,7 @@ def verify_webuis(
             "uid": user["uid"],
             "devices": instance["devices"],
             "image": instance["image"],
+            "selftest": instance["selftest"],
         }
         for instance in instances
     ]

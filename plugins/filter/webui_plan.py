@@ -10,7 +10,10 @@ import hashlib
 import json
 import posixpath
 import re
+from collections.abc import Callable
 from typing import Any
+
+from ansible_collections.navilab.webui.plugins.module_utils import _selftest
 
 DOCUMENTATION = r"""
 name: webui_plan
@@ -44,7 +47,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - RV(ignore:instances) is one entry a board, RV(ignore:actions) one sentence a difference.
+    - RV(ignore:instances) is one entry a board, RV(ignore:actions) one sentence a difference, RV(ignore:selftests) one
+      container a board whose image has not been tested on it.
     - RV(ignore:problems) are checks that stop the host before anything changes.
   type: dict
 """
@@ -105,9 +109,15 @@ def misfit(profile: dict[str, Any], board: dict[str, Any] | None, kernel: list[i
 
 
 def choose_profile(
-    board: dict[str, Any] | None, kernel: list[int], settings: dict[str, Any]
+    board: dict[str, Any] | None,
+    kernel: list[int],
+    settings: dict[str, Any],
+    tested: Callable[[str], dict[str, Any] | None] = lambda _profile: None,
 ) -> tuple[str, str, dict[str, str] | None]:
-    """(name, why, problem): the wanted profile, or for V(auto) the first of the order that fits and has an image."""
+    """(name, why, problem): the wanted profile, or for V(auto) the first of the order that fits and has an image.
+
+    `tested` gives what is known of a profile's self-test on the board; one that failed it is not taken.
+    """
     profiles, wanted = settings["profiles"], settings["profile"]
     for name in [*settings["profile_order"], *([wanted] if wanted != "auto" else [])]:
         if name not in profiles:
@@ -121,16 +131,35 @@ def choose_profile(
         if not _image(wanted, settings):
             remedy = f"name one in webui_images ({wanted}: reference) or webui_image, or use webui_profile: auto"
             return wanted, "", _problem("image_reference", f"profile {wanted} has no image", remedy)
-        return wanted, "set by webui_profile", None
-    passed_over = []
+        failed = _failed_test(tested(wanted))
+        return wanted, "set by webui_profile", _selftest_problem([failed]) if failed else None
+    passed_over, failures = [], []
     for name in settings["profile_order"]:
         why_not = misfit(profiles[name], board, kernel) or ("" if _image(name, settings) else "it has no image")
+        failed = None if why_not else _failed_test(tested(name))
+        if failed:
+            failures.append(failed)
+            why_not = f"its self-test says {failed['evidence']}"
         if not why_not:
             fits = f"first that fits {board['gfx_target'] if board else 'a host without board'}"
             return name, "; ".join([fits, *passed_over]), None
         passed_over.append(f"not {name}: {why_not}")
+    if failures:
+        return "", "", _selftest_problem(failures)
     remedy = "name your image of a profile in webui_images (profile: reference), or set webui_profile and webui_image"
     return "", "", _problem("profile_fits", "; ".join(passed_over) or "webui_profile_order is empty", remedy)
+
+
+def _failed_test(test: dict[str, Any] | None) -> dict[str, Any] | None:
+    return test if test and not test["usable"] else None
+
+
+def _selftest_problem(failures: list[dict[str, Any]]) -> dict[str, str]:
+    evidence = "; ".join(f"profile {test['profile']} on {test['board']}: {test['evidence']}" for test in failures)
+    remedy = (
+        f"{failures[0]['remedy']}. The result is kept until image, kernel, driver or board change: `navilab selftest`"
+    )
+    return _problem("selftest", evidence, f"{remedy} asks again")
 
 
 def _image(profile: str, settings: dict[str, Any]) -> str:
@@ -149,8 +178,16 @@ def vram_flags(vram_mib: int | None, mode: str) -> list[str]:
     return next(([flag] for limit, flag in VRAM_FLAGS if size < limit), [])
 
 
-def _arguments(board: dict[str, Any] | None, profile: dict[str, Any], data: str, settings: dict[str, Any]) -> list[str]:
-    precision = profile.get("precision", "full") if settings["precision"] == "auto" else settings["precision"]
+def _precision(profile: dict[str, Any], test: dict[str, Any] | None, settings: dict[str, Any]) -> str:
+    """What is set, else what the board can do, else what the profile says."""
+    if settings["precision"] != "auto":
+        return str(settings["precision"])
+    return str((test or {}).get("precision") or profile.get("precision", "full"))
+
+
+def _arguments(instance: dict[str, Any], profile: dict[str, Any], settings: dict[str, Any]) -> list[str]:
+    board, data = instance["board"], instance["data"]
+    precision = _precision(profile, instance["test"], settings)
     arguments = ["--skip-prepare-environment", "--skip-version-check", "--no-download-sd-model"]
     arguments += ["--listen", "--port", str(CONTAINER_PORT), "--api", "--data-dir", f"{MOUNT}/{data}"]
     if data != "webui_data":
@@ -201,11 +238,10 @@ def _container(
     """The container as community.docker.docker_container takes it."""
     user = host["user"]
     own = profile.get("own_image", True)
-    data = instance["data"]
     container = {
         "name": instance["name"],
         "image": instance["image"],
-        "command": [*profile.get("command_prefix", []), *_arguments(instance["board"], profile, data, settings)],
+        "command": [*profile.get("command_prefix", []), *_arguments(instance, profile, settings)],
         "env": _environment(profile, settings),
         "user": f"{user['uid']}:{user['gid']}" if own else None,
         "groups": device_groups(host, instance["devices"]) if instance["devices"] else [],
@@ -236,6 +272,30 @@ def _container(
         "navilab.webui.board": instance["bdf"],
     }
     return container
+
+
+def _selftest_container(instance: dict[str, Any]) -> dict[str, Any]:
+    """The self-test in the place of the webui: same image, user, devices and data, but no network."""
+    container, board = instance["container"], instance["board"]
+    command = ["--device", "cuda" if instance["devices"] else "cpu", "--profile", instance["profile"]]
+    if board:
+        command += ["--expect-gfx", gfx_seen(board["gfx_target"], container["env"].get("HSA_OVERRIDE_GFX_VERSION"))]
+    command += ["--json", f"{MOUNT}/{instance['data']}/selftest.json"]
+    return {
+        **container,
+        "name": f"{instance['name']}-selftest",
+        "entrypoint": ["python3", _selftest.SCRIPT],
+        "command": command,
+        "board": board,
+        "board_name": f"{instance['board_name']} at {instance['bdf']}" if board else instance["board_name"],
+        "profile": instance["profile"],
+    }
+
+
+def gfx_seen(target: str, override: str | None) -> str:
+    """The name that ROCm gives a chip: its own, or the one that the override makes it pass for (10.3.0 is gfx1030)."""
+    numbers = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", override or "")
+    return f"gfx{numbers[1]}{int(numbers[2]):x}{int(numbers[3]):x}" if numbers else target
 
 
 def _container_actions(host: dict[str, Any], instance: dict[str, Any]) -> list[str]:
@@ -274,7 +334,14 @@ def _instances(host: dict[str, Any], settings: dict[str, Any]) -> tuple[list[dic
     data_dir = re.sub(r"^~(?=/|$)", home, settings["data_dir"]).rstrip("/")
     instances, problems = [], []
     for number, board in enumerate(boards):
-        profile, reason, problem = choose_profile(board, host["kernel"]["version"], settings)
+
+        def tested(name: str, board: dict[str, Any] | None = board) -> dict[str, Any] | None:
+            if _untestable(name, settings):
+                return None
+            return _selftest.kept(host, board, name, _image(name, settings))
+
+        profile, reason, problem = choose_profile(board, host["kernel"]["version"], settings, tested)
+        test = tested(profile) if profile else None
         if problem and problem not in problems:
             problems.append(problem)
         suffix = "" if number == 0 else f"-{number + 1}"
@@ -287,6 +354,8 @@ def _instances(host: dict[str, Any], settings: dict[str, Any]) -> tuple[list[dic
                 "vram_mib": board["vram_mib"] if board else None,
                 "profile": profile,
                 "profile_reason": reason,
+                "test": test,
+                "selftest": _selftest.check(test, _untestable(profile, settings)),
                 "image": _image(profile, settings),
                 "port": settings["port"] + number,
                 "url": f"http://{LISTEN}:{settings['port'] + number}",
@@ -300,6 +369,14 @@ def _instances(host: dict[str, Any], settings: dict[str, Any]) -> tuple[list[dic
             }
         )
     return instances, problems
+
+
+def _untestable(profile: str, settings: dict[str, Any]) -> str:
+    """Why no self-test is wanted; empty where one is."""
+    if settings["selftest_waive"]:
+        return f"waived: {settings['selftest_waive']}"
+    own = settings["profiles"].get(profile, {}).get("own_image", True)
+    return "" if own else f"the image of profile {profile} brings no self-test"
 
 
 def _settings_problems(
@@ -400,7 +477,8 @@ def _model_actions(host: dict[str, Any], settings: dict[str, Any], data_dir: str
 
 def _absent(host: dict[str, Any]) -> dict[str, Any]:
     record = host["records"].get("webui") or {}
-    containers = [name for name in record.get("containers", []) if host["docker"]["containers"].get(name)]
+    # The look does not ask for a self-test's container, which is there only if a run was cut off.
+    containers = [name for name in record.get("containers", []) if host["docker"]["containers"].get(name, True)]
     images = [name for name in record.get("images", []) if host["docker"]["images"].get(name)]
     actions = [f"remove container {name}" for name in containers] + [f"remove image {name}" for name in images]
     if record and not actions:
@@ -415,6 +493,7 @@ def _absent(host: dict[str, Any]) -> dict[str, Any]:
         "models": [],
         "pull": [],
         "act_on": [],
+        "selftests": [],
         "record": {},
     }
 
@@ -438,6 +517,7 @@ def webui_plan(host: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]
             }
         ),
         "act_on": [],
+        "selftests": [],
         "remove_containers": [],
         "remove_images": [],
         "record": host["records"].get("webui") or {},
@@ -469,11 +549,20 @@ def webui_plan(host: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]
     plan["models"] = _model_actions(host, settings, data_dir)
     plan["actions"] += [f"fetch model {model['name']}" for model in plan["models"]]
     plan["actions"] += [f"pull image {reference}" for reference in plan["pull"]]
+    untested = [each for each in instances if not each["test"] and not _untestable(each["profile"], settings)]
+    plan["selftests"] = [_selftest_container(instance) for instance in untested]
+    plan["actions"] += [f"test profile {test['profile']} on {test['board_name']}" for test in plan["selftests"]]
     plan["act_on"] = [instance["name"] for instance in instances if instance["actions"]]
     plan["actions"] += [action for instance in instances for action in instance["actions"]]
     record = plan["record"]
     plan["record"] = {
-        "containers": sorted({*record.get("containers", []), *(instance["name"] for instance in instances)}),
+        "containers": sorted(
+            {
+                *record.get("containers", []),
+                *(instance["name"] for instance in instances),
+                *(test["name"] for test in plan["selftests"]),
+            }
+        ),
         "images": sorted({*record.get("images", []), *plan["pull"]}),
     }
     return plan

@@ -592,6 +592,14 @@ def _docker_engine(facts: Facts) -> Verdict:
     )
 
 
+def _selftest(facts: Facts) -> Verdict:
+    def kept(_facts: Facts, webui: dict[str, Any]) -> Verdict:
+        found = webui.get("selftest")
+        return Verdict(**found) if found else _skipped("no result was handed over")
+
+    return facts.each_webui(kept)
+
+
 def _container_running_one(facts: Facts, webui: dict[str, Any]) -> Verdict:
     name, container, docker = webui["name"], facts.container(webui), facts.host["docker"]
     site, log = _SITE.format("webui"), f"`docker logs --tail 50 {webui['name']}`"
@@ -818,6 +826,7 @@ CHECKS: tuple[Check, ...] = (
     Check("vram", "kfd", ("kfd_gpu_node",), _vram),
     Check("groups", "kfd", (), _groups),
     Check("docker_engine", "host", (), _docker_engine),
+    Check("selftest", "webui", (), _selftest),
     Check("container_running", "webui", ("docker_engine",), _container_running),
     Check("container_sees_gpu", "webui", ("container_running", "dri_nodes", "kfd_gpu_node"), _container_sees_gpu),
     Check("webui_healthy", "webui", ("container_running", "container_sees_gpu"), _webui_healthy),
@@ -834,8 +843,8 @@ def judge(host: Mapping[str, Any], wanted: Mapping[str, Any] | None = None) -> l
     """Judge a look: one `{id, status, evidence, remedy, note, reason}` a check, in the order of cause before effect.
 
     Keys of `wanted`, all optional: `scope` (list of kfd, host, webui; kfd alone), `only` (ids), `waive` (id to reason),
-    `user`, `webuis` (name, port, listen, data_dir, uid, devices, image; no devices: it uses no board), `disk_paths`,
-    `min_disk_mib`, `min_memory_mib`.
+    `user`, `webuis` (name, port, listen, data_dir, uid, devices, image, selftest; no devices: it uses no board),
+    `disk_paths`, `min_disk_mib`, `min_memory_mib`.
     Status is ok, failed, waived (failed, with a reason to live with it) or skipped. ValueError for an unknown id or
     scope, and for a waiver without a reason.
     """

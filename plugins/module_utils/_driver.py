@@ -57,6 +57,7 @@ def look_driver(tree: Tree) -> dict[str, Any]:
         "loaded": present or any(map(tree.is_dir, TOPOLOGIES)),  # a recorded tree may have no more than the topology
         "initstate": tree.read_word(MODULE + "/initstate"),
         "version": version,
+        "srcversion": tree.read_word(MODULE + "/srcversion"),
         "in_tree": not out_of_tree if present else None,
         "blacklisted": _blacklisted(tree),
     }

@@ -105,7 +105,9 @@ host:
       type: list
       elements: dict
     driver:
-      description: The module amdgpu; C(version) is set by amdgpu-dkms alone, C(blacklisted) lists what keeps it out.
+      description:
+        - The module amdgpu; C(version) is set by amdgpu-dkms alone, C(srcversion) by every build, C(blacklisted) lists
+          what keeps it out.
       type: dict
     kernel_log:
       description: Lines of the kernel log that matter, if it is C(readable).

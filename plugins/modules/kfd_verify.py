@@ -102,6 +102,10 @@ options:
         description:
           - Image that the container should run.
         type: str
+      selftest:
+        description:
+          - What the image's self-test found on the board, as P(navilab.webui.webui_plan#filter) hands it over.
+        type: dict
 seealso:
   - module: navilab.webui.host_info
   - module: navilab.webui.kfd_info
@@ -209,6 +213,7 @@ WEBUI = {
     "uid": {"type": "int"},
     "devices": {"type": "list", "elements": "str"},
     "image": {"type": "str"},
+    "selftest": {"type": "dict"},
 }
 SPEC = {
     **ARGUMENTS,

@@ -27,6 +27,7 @@ BARE: dict[str, Any] = {
     "driver": {"loaded": True},
     "kfd": {"device": {"path": "/dev/kfd", "gid": 105}},
     "drm": [{"path": "/dev/dri/renderD128", "gid": 105}],
+    "kernel_log": {"readable": True, "resets": []},
     "firmware": {"missing": ["navi14_sos.bin"], "shadowed": [], "mec_by_board": {}, "initrd_stale": False},
     "groups": {"video": 44, "render": 105},
     "user": {"name": "lab", "exists": True, "uid": 1000, "gid": 1000, "home": "/home/lab", "groups": ["lab"]},

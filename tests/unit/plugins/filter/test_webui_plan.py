@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.navilab.webui.plugins.filter.webui_plan import choose_profile, vram_flags, webui_plan
+from ansible_collections.navilab.webui.plugins.filter.webui_plan import (
+    choose_profile,
+    gfx_seen,
+    vram_flags,
+    webui_plan,
+)
+from ansible_collections.navilab.webui.plugins.module_utils._selftest import made_with, slot
 
 
 def ids(plan: dict[str, Any]) -> list[str]:
@@ -189,8 +195,27 @@ def running(host: dict[str, Any], settings: dict[str, Any], **changes: Any) -> d
     }
 
 
+def found(host: dict[str, Any], profile: str, image: str, **changes: Any) -> dict[str, Any]:
+    """The kept result of a self-test of the host's first board."""
+    board = host["boards"][0]
+    decision = {
+        "usable": True,
+        "precision": "half",
+        "first_cause": None,
+        "evidence": "15 of 15 steps right",
+        "remedy": "",
+    }
+    entry = {"made_with": made_with(host, board, image), "profile": profile, "board": board["name"], "simulated": False}
+    return {slot(profile, board["bdf"]): {**entry, **decision, **changes}}
+
+
+WRONG = {"usable": False, "precision": None, "evidence": "matmul fp32: error 1", "remedy": "use another profile"}
+
+
 def provisioned(host: dict[str, Any], settings: dict[str, Any], **changes: Any) -> dict[str, Any]:
     host["docker"]["images"] = {reference: {"id": "sha256:1"} for reference in settings["images"].values()}
+    profile = settings["profile"] if settings["profile"] != "auto" else "rocm7"
+    host["records"]["selftest"] = {"results": found(host, profile, settings["images"][profile])}
     host["docker"]["containers"]["webui"] = running(host, settings, **changes)
     host["http"] = {"webui": {"ready": True}}
     for path in ("", "/cache", "/webui_data"):
@@ -235,3 +260,96 @@ def test_absent_removes_what_the_record_names(host: dict[str, Any], settings: di
     host["records"]["webui"] = {"containers": ["webui"], "images": ["registry.example/webui:rocm7"]}
     plan = webui_plan(host, {**settings, "state": "absent"})
     assert (plan["remove_containers"], plan["remove_images"]) == (["webui"], ["registry.example/webui:rocm7"])
+
+
+def test_an_untested_image_is_tested_in_the_webuis_place(host: dict[str, Any], settings: dict[str, Any]) -> None:
+    plan = webui_plan(host, {**settings, "profile": "rocm52"})
+    (test,) = plan["selftests"]
+    webui = plan["instances"][0]["container"]
+    same = ("image", "env", "user", "groups", "devices", "volumes", "read_only", "tmpfs", "cap_drop", "memory")
+    assert {key: test[key] for key in same} == {key: webui[key] for key in same}
+    assert test["entrypoint"] == ["python3", "/opt/navilab/selftest.py"]
+    assert test["command"][test["command"].index("--expect-gfx") + 1] == "gfx1030"  # what the override makes of it
+    assert "webui-selftest" in plan["record"]["containers"]
+    assert "test profile rocm52 on Radeon RX 5500 XT at 0000:0a:00.0" in plan["actions"]
+
+
+@pytest.mark.parametrize(
+    ("override", "name"), [(None, "gfx1012"), ("10.3.0", "gfx1030"), ("9.0.12", "gfx90c"), ("new", "gfx1012")]
+)
+def test_the_chips_name_under_an_override(override: str | None, name: str) -> None:
+    assert gfx_seen("gfx1012", override) == name
+
+
+def test_the_processor_is_tested_too(host: dict[str, Any], settings: dict[str, Any]) -> None:
+    (test,) = webui_plan(host, {**settings, "profile": "cpu"})["selftests"]
+    assert (test["command"][:2], "--expect-gfx" in test["command"]) == (["--device", "cpu"], False)
+
+
+def test_somebody_elses_image_is_not_tested(host: dict[str, Any], settings: dict[str, Any]) -> None:
+    plan = webui_plan(host, {**settings, "profile": "setsoft-pt2"})
+    assert plan["selftests"] == []
+    assert plan["instances"][0]["selftest"]["reason"] == "the image of profile setsoft-pt2 brings no self-test"
+
+
+@pytest.mark.parametrize(
+    ("decided", "wanted", "flag"),
+    [("half", "auto", "--no-half-vae"), ("full", "auto", "--no-half"), ("half", "full", "--no-half")],
+)
+def test_the_self_test_decides_the_precision(
+    host: dict[str, Any], settings: dict[str, Any], decided: str, wanted: str, flag: str
+) -> None:
+    provisioned(host, settings)
+    host["records"]["selftest"]["results"]["rocm7 0000:0a:00.0"]["precision"] = decided
+    plan = webui_plan(host, {**settings, "precision": wanted})
+    assert plan["selftests"] == []
+    assert flag in plan["instances"][0]["container"]["command"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("kernel.release", "6.1.0-57-amd64"),
+        ("driver.srcversion", "0123ABCD"),
+        ("boards.0.vram_mib", 4080),
+        ("docker.images", {"registry.example/webui:rocm7": {"id": "sha256:2"}}),
+    ],
+)
+def test_what_asks_again(host: dict[str, Any], settings: dict[str, Any], path: str, value: Any) -> None:
+    provisioned(host, settings)
+    assert webui_plan(host, settings)["selftests"] == []
+    *way, last = path.split(".")
+    place: Any = host
+    for name in way:
+        place = place[int(name)] if isinstance(place, list) else place[name]
+    place[last] = value
+    assert len(webui_plan(host, settings)["selftests"]) == 1
+
+
+def test_auto_passes_over_what_failed_and_stays_there(host: dict[str, Any], settings: dict[str, Any]) -> None:
+    provisioned(host, settings)
+    images = settings["images"]
+    host["records"]["selftest"] = {"results": found(host, "rocm7", images["rocm7"], **WRONG)}
+    plan = webui_plan(host, settings)
+    (instance,), (test,) = plan["instances"], plan["selftests"]
+    assert (instance["profile"], test["profile"]) == ("rocm52", "rocm52")
+    assert instance["profile_reason"] == "first that fits gfx1012; not rocm7: its self-test says matmul fp32: error 1"
+    host["records"]["selftest"]["results"].update(found(host, "rocm52", images["rocm52"]))
+    again = webui_plan(host, settings)
+    assert (again["instances"][0]["profile"], again["selftests"]) == ("rocm52", [])
+    host["records"]["selftest"]["results"].update(found(host, "rocm52", images["rocm52"], **WRONG))
+    settings["profile_order"] = ["rocm7", "rocm52"]
+    (problem,) = webui_plan(host, settings)["problems"]
+    assert problem["id"] == "selftest"
+    assert "profile rocm7" in problem["evidence"] and "profile rocm52" in problem["evidence"]
+
+
+def test_a_set_profile_that_failed_stops_the_host(host: dict[str, Any], settings: dict[str, Any]) -> None:
+    settings["profile"] = "rocm7"
+    host["records"]["selftest"] = {"results": found(host, "rocm7", settings["images"]["rocm7"], **WRONG)}
+    (problem,) = webui_plan(host, settings)["problems"]
+    assert (problem["id"], "error 1" in problem["evidence"]) == ("selftest", True)
+    assert "another profile" in problem["remedy"] and "navilab selftest" in problem["remedy"]
+    plan = webui_plan(host, {**settings, "selftest_waive": "I know what I do"})
+    assert (plan["problems"], plan["selftests"]) == ([], [])
+    assert plan["instances"][0]["selftest"]["reason"] == "waived: I know what I do"

@@ -1,0 +1,99 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a look becomes when images have been tested on the boards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.navilab.webui.plugins.module_utils import _selftest
+
+DOCUMENTATION = r"""
+name: selftest_learned
+short_description: Add the results of self-tests to a look
+version_added: "0.1.0"
+description:
+  - Pure function over what the self-tests' containers printed; it reaches no host.
+positional: host
+options:
+  _input:
+    description: The look, the RV(navilab.webui.host_info#module:host) of M(navilab.webui.host_info).
+    type: dict
+    required: true
+  host:
+    description: The same as O(_input), for use without a pipe.
+    type: dict
+  results:
+    description:
+      - Results of M(community.docker.docker_container), run over the RV(ignore:selftests) of
+        P(navilab.webui.webui_plan#filter).
+    type: list
+    elements: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Learn from the tests
+  ansible.builtin.set_fact:
+    navilab_host: "{{ (navilab_host | navilab.webui.selftest_learned(results=tested.results)).host }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - RV(ignore:host) is the look with the images that it was missing and the record of the self-tests.
+    - RV(ignore:problems) are tests that say nothing of image and board. They could not be run, or had no memory.
+  type: dict
+"""
+
+
+def selftest_learned(host: dict[str, Any], results: list[dict[str, Any]]) -> dict[str, Any]:
+    containers = [result.get("container") or {} for result in results]
+    images = {
+        result["item"]["image"]: {"id": container["Image"], "digests": [], "size": None}
+        for result, container in zip(results, containers)
+        if container.get("Image")
+    }
+    host = {**host, "docker": {**host["docker"], "images": {**images, **_there(host)}}}
+    found, problems = {}, []
+    for result, container in zip(results, containers):
+        test, said = result["item"], str(container.get("Output") or result.get("msg") or "")
+        seen = _selftest.parse(said)
+        if seen is None:
+            problems.append(_not_run(test, said))
+        elif not _selftest.is_evidence(seen["decision"]):
+            problems.append(_problem(test, seen["decision"]["evidence"], seen["decision"]["remedy"]))
+        else:
+            bdf = test["board"]["bdf"] if test["board"] else ""
+            found[_selftest.slot(test["profile"], bdf)] = _selftest.entry_of(host, test, seen)
+    before = (host["records"].get(_selftest.RECORD) or {}).get("results") or {}
+    records = {**host["records"], _selftest.RECORD: {"results": {**before, **found}}}
+    return {"host": {**host, "records": records}, "problems": problems}
+
+
+def _there(host: dict[str, Any]) -> dict[str, Any]:
+    return {reference: image for reference, image in host["docker"]["images"].items() if image}
+
+
+def _not_run(test: dict[str, Any], said: str) -> dict[str, str]:
+    words = " ".join(said.split())[-300:] or "it said nothing"
+    return _problem(
+        test,
+        f"the self-test could not be run: {words}",
+        f"use an image that has {_selftest.SCRIPT} (playbooks/image.yml builds one), "
+        "or give a reason to do without in webui_selftest_waive",
+    )
+
+
+def _problem(test: dict[str, Any], evidence: str, remedy: str) -> dict[str, str]:
+    where = f"profile {test['profile']} on {test['board_name']}"
+    return {"id": "selftest", "status": "failed", "evidence": f"{where}: {evidence}", "remedy": remedy}
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, Any]:
+        return {"selftest_learned": selftest_learned}
