@@ -80,8 +80,12 @@ def _rows(host: str, facts: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def summary(hosts: list[str], hostvars: Mapping[str, Mapping[str, Any]]) -> str:
-    rows = [HEADER, *(row for host in hosts for row in _rows(host, hostvars[host]))]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    return lay_out([HEADER, *(row for host in hosts for row in _rows(host, hostvars[host]))])
+
+
+def lay_out(rows: list[tuple[str, ...]]) -> str:
+    """Columns as wide as their widest cell."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
 

@@ -1,4 +1,4 @@
-"""The command line: `navilab site|verify|plan|remove` run a playbook, `navilab lab` keeps the embedded lab."""
+"""The command line: `navilab site|verify|selftest|plan|remove` run a playbook, `navilab lab` keeps the embedded lab."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ from navilab.screen import Screen
 PLAYBOOKS = {
     "site": ("site.yml", "turn the hosts of the inventory into webui servers"),
     "verify": ("playbooks/verify.yml", "prove with checks that they are"),
+    "selftest": (
+        "playbooks/selftest.yml",
+        "test again what the images compute on the boards, beside the running webuis",
+    ),
     "plan": ("playbooks/plan.yml", "show what `site` would decide for each host"),
     "remove": ("playbooks/remove.yml", "take out what `site` put in; data stays"),
 }
@@ -75,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         _add_playbook_options(command)
-        if name == "verify":
+        if name in ("verify", "selftest"):
             command.add_argument("--json", action="store_true", help="print one JSON document, progress on stderr")
         command.set_defaults(run=run_playbook, command=name, json=False)
     try:
@@ -89,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run_playbook(arguments: argparse.Namespace) -> int:
-    """site, verify, plan, remove."""
+    """site, verify, selftest, plan, remove."""
     job = Job(
         arguments.command,
         ROOT / PLAYBOOKS[arguments.command][0],
@@ -148,7 +152,7 @@ def ask_passwords(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def document(outcome: Outcome) -> dict[str, Any]:
-    """`verify --json`: the checks of each host, as the playbook's modules returned them, and how the run ended."""
+    """`verify --json`, `selftest --json`: the checks of each host, as the playbook returned them, and how it ended."""
     return {
         "exit_code": int(outcome.exit),
         "meaning": outcome.exit.meaning,

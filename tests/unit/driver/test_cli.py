@@ -39,7 +39,7 @@ def test_arguments_are_ansibles_own() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["site", "verify", "plan", "remove"])
+@pytest.mark.parametrize("name", ["site", "verify", "selftest", "plan", "remove"])
 def test_each_command_has_its_playbook(name: str) -> None:
     assert (cli.ROOT / cli.PLAYBOOKS[name][0]).is_file()
     assert parse(name).command == name
