@@ -66,8 +66,7 @@ def selftest_learned(host: dict[str, Any], results: list[dict[str, Any]]) -> dic
         elif not _selftest.is_evidence(seen["decision"]):
             problems.append(_problem(test, seen["decision"]["evidence"], seen["decision"]["remedy"]))
         else:
-            bdf = test["board"]["bdf"] if test["board"] else ""
-            found[_selftest.slot(test["profile"], bdf)] = _selftest.entry_of(host, test, seen)
+            found[_selftest.slot(test["profile"], test["bdf"])] = _selftest.entry_of(host, test, seen)
     before = (host["records"].get(_selftest.RECORD) or {}).get("results") or {}
     records = {**host["records"], _selftest.RECORD: {"results": {**before, **found}}}
     return {"host": {**host, "records": records}, "problems": problems}

@@ -286,7 +286,7 @@ def _selftest_container(instance: dict[str, Any]) -> dict[str, Any]:
         "name": f"{instance['name']}-selftest",
         "entrypoint": ["python3", _selftest.SCRIPT],
         "command": command,
-        "board": board,
+        "bdf": instance["bdf"],
         "board_name": f"{instance['board_name']} at {instance['bdf']}" if board else instance["board_name"],
         "profile": instance["profile"],
     }

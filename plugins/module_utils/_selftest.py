@@ -63,8 +63,9 @@ def entry_of(host: Mapping[str, Any], test: Mapping[str, Any], found: Mapping[st
     resets = host["kernel_log"]["resets"]
     if (decision["first_cause"] or {}).get("status") == "hang" and resets:
         decision["evidence"] += f"; the kernel says: {resets[-1]}"
+    board = next((board for board in host["boards"] if board["bdf"] == test["bdf"]), None)
     return {
-        "made_with": made_with(host, test["board"], test["image"]),
+        "made_with": made_with(host, board, test["image"]),
         "profile": test["profile"],
         "board": test["board_name"],
         "image": test["image"],

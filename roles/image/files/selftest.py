@@ -50,7 +50,7 @@ REMEDIES = {
     "import": f"build the image again, its torch can't be imported; or {_ANOTHER}",
     "devices": f"see that the container gets /dev/kfd, the board's render node and their groups; else {_ANOTHER}",
     "memory": f"see the kernel log for errors of the board; or {_ANOTHER}",
-    "oom": "free the board's memory (stop what draws or computes on it), then test again",
+    "oom": "free memory of board and host (stop what draws or computes there; webui_memory_mib), then test again",
     "hang": f"reboot the host, since a hung board may stay so, and test again; if it comes back {_ANOTHER}",
     "numbers": f"{_ANOTHER}: this image does not compute right on this board",
     "fp16": "nothing to do: the webui runs in full precision",

@@ -7,6 +7,7 @@ from typing import Any
 from ansible_collections.navilab.webui.plugins.filter.failure_text import failure_text
 from ansible_collections.navilab.webui.plugins.filter.look_arguments import look_arguments
 from ansible_collections.navilab.webui.plugins.filter.problem_lines import problem_lines
+from ansible_collections.navilab.webui.plugins.filter.selftest_table import selftest_table
 from ansible_collections.navilab.webui.plugins.filter.ssh_forward import ssh_forward
 from ansible_collections.navilab.webui.plugins.filter.summary import summary
 from ansible_collections.navilab.webui.plugins.filter.waiver_problems import waiver_problems
@@ -40,6 +41,23 @@ def test_a_host_that_failed_later_shows_no_url() -> None:
         }
     }
     assert "http://" not in summary(["h"], hostvars)
+
+
+def test_table_of_the_self_tests() -> None:
+    entry = {"board": "B at 0a", "image": "r.test:5000/a/webui@sha256:0123456789abcdef", "simulated": True}
+    bad = {**entry, "profile": "rocm7", "usable": False, "precision": None, "evidence": "matmul fp32: error 1"}
+    good = {**entry, "profile": "rocm52", "usable": True, "precision": "full", "evidence": "9 of 9 steps right"}
+    waived = {"selftest": {"status": "skipped", "reason": "waived: no time"}}
+    hostvars: dict[str, Any] = {
+        "two": {"navilab_host": {"records": {"selftest": {"results": {"a": bad, "b": good}}}}},
+        "waived": {"navilab_host": {"records": {}}, "webui_plan": {"instances": [waived]}},
+        "gone": {"navilab_failure": {"message": "reachable: no answer\nmore"}},
+    }
+    _header, failed, passed, skipped, gone = selftest_table(list(hostvars), hostvars).splitlines()
+    assert "webui@0123456789ab" in failed and failed.endswith("failed: matmul fp32: error 1 (simulated)")
+    assert "full" in passed and passed.endswith("ok: 9 of 9 steps right (simulated)")
+    assert skipped.endswith("waived: no time")
+    assert gone.endswith("reachable: no answer")
 
 
 def test_problem_lines() -> None:

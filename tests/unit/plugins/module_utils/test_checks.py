@@ -35,6 +35,7 @@ WANTED: dict[str, Any] = {
             "uid": 1000,
             "devices": ["/dev/kfd", "/dev/dri/renderD128"],
             "image": "r.test/webui:1",
+            "selftest": {"status": "ok", "evidence": "half precision", "remedy": "", "note": "", "reason": ""},
         }
     ],
 }
@@ -114,7 +115,7 @@ def test_the_order_is_the_contract() -> None:
     names = (
         "release kernel_flavour board_present board_supported firmware_files firmware_not_shadowed driver_bound "
         "driver_reset_free dri_nodes kfd_node kfd_open kfd_ioctl pcie_atomics kfd_gpu_node vram groups docker_engine "
-        "container_running container_sees_gpu webui_healthy webui_not_exposed data_writable disk_space memory"
+        "selftest container_running container_sees_gpu webui_healthy webui_not_exposed data_writable disk_space memory"
     )
     assert list(CHECK_IDS) == names.split()
     for place, check in enumerate(CHECKS):
@@ -290,7 +291,17 @@ FAILURES += [
 
 
 def test_every_check_has_a_failing_case() -> None:
-    assert {case[0] for case in FAILURES} == set(CHECK_IDS)
+    assert {case[0] for case in FAILURES} | {"selftest"} == set(CHECK_IDS)
+
+
+def test_the_kept_self_test_is_handed_over(good: dict[str, Any]) -> None:
+    found = {"status": "failed", "evidence": "rocm7: error 1", "remedy": "auto", "note": "", "reason": ""}
+    for handed, status in ((found, "failed"), ({**found, "status": "skipped", "reason": "waived"}, "skipped")):
+        webuis = [{**WANTED["webuis"][0], "selftest": handed}]
+        (check,) = judge(good, {**WANTED, "webuis": webuis, "only": ["selftest"]})
+        assert (check["status"], check["evidence"]) == (status, "webui: rocm7: error 1")
+    (check,) = judge(good, {"webuis": [{"name": "webui", "port": 7860}], "only": ["selftest"]})
+    assert (check["status"], check["reason"]) == ("skipped", "no result was handed over")
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def steps(**bad: str) -> list[Any]:
         ("cuda", {"matmul_fp32": "failed"}, False, None, "another profile"),
         ("cuda", {"conv2d_fp32": "hang", "softmax_fp32": "skipped"}, False, None, "reboot"),
         ("cuda", {"devices_None": "failed"}, False, None, "/dev/kfd"),
-        ("cuda", {"memory_None": "oom"}, False, None, "free the board's memory"),
+        ("cuda", {"memory_None": "oom"}, False, None, "free memory"),
         ("cuda", {"import_None": "failed"}, False, None, "build the image again"),
     ],
 )
