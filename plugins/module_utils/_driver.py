@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ._kfd import TOPOLOGIES
+from ._kmod import modinfo, module_file
 from ._sysfs import Tree, clean
 
 MODULE = "/sys/module/amdgpu"
@@ -48,8 +49,11 @@ _RECORD = 8192  # bytes, the most that one read of /dev/kmsg gives
 _SECONDS = 2.0  # for the whole log, however fast it grows
 
 
-def look_driver(tree: Tree) -> dict[str, Any]:
-    """State of the module, in the shape of ``host.driver``. Only amdgpu-dkms has a version."""
+def look_driver(tree: Tree, release: str | None = None) -> dict[str, Any]:
+    """State of the module, in the shape of ``host.driver``, and its file for kernel ``release``.
+
+    Only amdgpu-dkms has a version and, on Debian, a srcversion.
+    """
     present = tree.is_dir(MODULE)
     version = tree.read_word(MODULE + "/version")
     out_of_tree = version is not None or "O" in (tree.read_word(MODULE + "/taint") or "")
@@ -58,9 +62,15 @@ def look_driver(tree: Tree) -> dict[str, Any]:
         "initstate": tree.read_word(MODULE + "/initstate"),
         "version": version,
         "srcversion": tree.read_word(MODULE + "/srcversion"),
+        "on_disk": _on_disk(tree, release) if release else None,
         "in_tree": not out_of_tree if present else None,
         "blacklisted": _blacklisted(tree),
     }
+
+
+def _on_disk(tree: Tree, release: str) -> dict[str, Any] | None:
+    path = module_file(tree, release, "amdgpu")
+    return {"path": path, **modinfo(tree, path)} if path else None
 
 
 def _blacklisted(tree: Tree) -> list[str]:

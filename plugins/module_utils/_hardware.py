@@ -15,6 +15,7 @@ from ._driver import look_driver, look_kernel_log
 from ._drm import look_drm, node_of
 from ._firmware import look_firmware
 from ._kfd import look_kfd
+from ._kmod import installed_kernels
 from ._pci import atomics_to_root, display_devices
 from ._sysfs import Tree, clean
 
@@ -41,7 +42,7 @@ def look_release(tree: Tree) -> dict[str, str | None]:
 
 
 def look_kernel(tree: Tree) -> dict[str, Any]:
-    """Release of the running kernel, its [major, minor] and Debian flavour ("" where it is none of Debian's)."""
+    """The running kernel's release, [major, minor] and Debian flavour ("" for none of Debian's); those installed."""
     release = tree.read_word("/proc/sys/kernel/osrelease")
     version = re.match(r"(\d{1,4})\.(\d{1,4})", release or "", re.ASCII)
     flavour = _FLAVOUR.search(release or "")
@@ -50,6 +51,7 @@ def look_kernel(tree: Tree) -> dict[str, Any]:
         "version": [int(number) for number in version.groups()] if version else [],
         "flavour": flavour.group(1) if flavour else "",
         "arch": os.uname().machine if tree.live else "",
+        "installed": installed_kernels(tree),
     }
 
 
@@ -139,7 +141,7 @@ def look_hardware(root: str) -> dict[str, Any]:
         "release": look_release(tree),
         "kernel": kernel,
         "boards": boards,
-        "driver": look_driver(tree),
+        "driver": look_driver(tree, kernel["release"]),
         "kernel_log": look_kernel_log(tree),
         "kfd": kfd,
         "drm": drm,

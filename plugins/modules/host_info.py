@@ -94,7 +94,7 @@ host:
       type: dict
     kernel:
       description: C(release), C(version) as V([major, minor]), Debian's C(flavour) (V(amd64), V(cloud-amd64),
-        V(rt-amd64) or empty) and C(arch).
+        V(rt-amd64) or empty), C(arch), and the releases C(installed), newest last.
       type: dict
     boards:
       description:
@@ -106,8 +106,10 @@ host:
       elements: dict
     driver:
       description:
-        - The module amdgpu; C(version) is set by amdgpu-dkms alone, C(srcversion) by every build, C(blacklisted) lists
-          what keeps it out.
+        - The module amdgpu. C(version) and C(srcversion) are those of the loaded one (amdgpu-dkms alone has a version),
+          C(blacklisted) lists what keeps it out.
+        - C(on_disk) is the file that the running kernel would load, C(path), C(version), C(srcversion), C(vermagic),
+          C(signed) and C(signer); null where it has none.
       type: dict
     kernel_log:
       description: Lines of the kernel log that matter, if it is C(readable).

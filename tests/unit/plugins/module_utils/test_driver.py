@@ -26,7 +26,8 @@ def write(root: Path, path: str, text: str) -> None:
 
 def test_the_kernels_own_driver(host: Callable[..., Path]) -> None:
     assert look_driver(Tree(str(host("rx5500xt-8g")))) == {
-        "loaded": True, "initstate": "live", "version": None, "srcversion": None, "in_tree": True, "blacklisted": [],
+        "loaded": True, "initstate": "live", "version": None, "srcversion": None, "on_disk": None, "in_tree": True,
+        "blacklisted": [],
     }  # fmt: skip
 
 

@@ -1,0 +1,134 @@
+"""Installed kernels, the file that modprobe would load, and what is written in it."""
+
+from __future__ import annotations
+
+import lzma
+import random
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.navilab.webui.plugins.module_utils._driver import look_driver
+from ansible_collections.navilab.webui.plugins.module_utils._kmod import installed_kernels, modinfo, module_file
+
+RELEASE = "6.1.0-56-amd64"
+Trees = Callable[[Path], Any]
+
+
+def elf(**fields: str) -> bytes:
+    """The smallest module: an ELF header, .modinfo, the names of sections, and the table of sections."""
+    info = b"".join(f"{key}={value}\0".encode() for key, value in fields.items())
+    names = b"\0.modinfo\0.shstrtab\0"
+    table = 64 + len(info) + len(names)
+    header = b"\x7fELF\x02\x01\x01".ljust(16, b"\0") + struct.pack(
+        "<HHIQQQIHHHHHH", 1, 62, 1, 0, 0, table, 0, 64, 0, 0, 64, 3, 2
+    )
+    sections = b"".join(
+        struct.pack("<IIQQQQIIQQ", name, kind, 0, 0, at, size, 0, 0, 1, 0)
+        for name, kind, at, size in ((0, 0, 0, 0), (1, 1, 64, len(info)), (10, 3, 64 + len(info), len(names)))
+    )
+    return header + info + names + sections
+
+
+def signed(module: bytes, signer: bytes) -> bytes:
+    pkcs7 = b"\x30\x20\x06\x03\x55\x04\x03\x0c" + bytes([len(signer)]) + signer + b"rest"
+    return module + pkcs7 + struct.pack(">8xI", len(pkcs7)) + b"~Module signature appended~\n"
+
+
+DKMS = elf(license="GPL", version="5.18.2.22.40", srcversion="ABC123", vermagic=f"{RELEASE} SMP mod_unload modversions")
+KEYS = ("version", "srcversion", "vermagic", "signed", "signer")
+NOTHING = dict.fromkeys(KEYS)
+
+
+def put(root: Path, path: str, data: bytes = b"") -> None:
+    file = root / path.lstrip("/")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+
+
+def test_kernels_are_sorted_as_people_count(tmp_path: Path, tree_of: Trees) -> None:
+    for release in ("5.10.0-9-amd64", "5.10.0-46-amd64", "6.12.107+deb13-amd64", "gone"):
+        put(tmp_path, f"lib/modules/{release}/modules.dep")
+        put(tmp_path, f"boot/vmlinuz-{release}")
+    (tmp_path / "boot/vmlinuz-gone").unlink()
+    put(tmp_path, "lib/modules/6.1.0-1-x/vmlinuz")
+    wanted = ["5.10.0-9-amd64", "5.10.0-46-amd64", "6.1.0-1-x", "6.12.107+deb13-amd64"]
+    assert installed_kernels(tree_of(tmp_path)) == wanted
+    assert installed_kernels(tree_of(tmp_path / "none")) == []
+
+
+def test_modules_dep_has_the_word(tmp_path: Path, tree_of: Trees) -> None:
+    folder = f"/usr/lib/modules/{RELEASE}"  # without the link /lib
+    inbox, dkms = f"{folder}/kernel/drivers/gpu/drm/amd/amdgpu/amdgpu.ko.xz", f"{folder}/updates/dkms/amdgpu.ko"
+    put(tmp_path, inbox)
+    put(tmp_path, f"{folder}/kernel/drivers/gpu/drm/amd/amdgpu/amdgpu_extra.ko")
+    tree = tree_of(tmp_path)
+    assert module_file(tree, RELEASE, "amdgpu") == inbox
+    put(tmp_path, dkms)
+    assert module_file(tree, RELEASE, "amdgpu") == dkms
+    put(tmp_path, f"{folder}/modules.dep", b"kernel/drivers/gpu/drm/amd/amdgpu/amdgpu.ko.xz: kernel/x.ko\n")
+    assert module_file(tree, RELEASE, "amdgpu") == inbox
+    (tmp_path / inbox.lstrip("/")).unlink()
+    assert module_file(tree, RELEASE, "amdgpu") == dkms
+    assert module_file(tree, RELEASE, "amd-gpu") is None
+    assert module_file(tree, RELEASE, "amdgpu-extra").endswith("amdgpu_extra.ko")
+    assert module_file(tree, "9.9", "amdgpu") is None
+
+
+def test_the_walk_follows_no_link(tmp_path: Path, tree_of: Trees) -> None:
+    put(tmp_path, f"lib/modules/{RELEASE}/updates/dkms/x.ko")
+    (tmp_path / f"lib/modules/{RELEASE}/updates/loop").symlink_to(".")
+    assert module_file(tree_of(tmp_path), RELEASE, "amdgpu") is None
+
+
+@pytest.mark.parametrize("name", ["amdgpu.ko", "amdgpu.ko.xz"])
+@pytest.mark.parametrize("signer", [None, b"DKMS module signing key"])
+def test_modinfo(tmp_path: Path, tree_of: Trees, name: str, signer: bytes | None) -> None:
+    data = signed(DKMS, signer) if signer else DKMS
+    put(tmp_path, name, lzma.compress(data) if name.endswith(".xz") else data)
+    tree = tree_of(tmp_path)
+    assert modinfo(tree, f"/{name}") == {
+        "version": "5.18.2.22.40",
+        "srcversion": "ABC123",
+        "vermagic": f"{RELEASE} SMP mod_unload modversions",
+        "signed": bool(signer),
+        "signer": signer.decode() if signer else None,
+    }
+    assert tree.problems == []
+
+
+def test_what_cant_be_read_is_nothing(tmp_path: Path, tree_of: Trees) -> None:
+    put(tmp_path, "a.ko.zst", b"\x28\xb5\x2f\xfd")
+    tree = tree_of(tmp_path)
+    assert modinfo(tree, "/a.ko.zst") == modinfo(tree, "/none.ko") == NOTHING
+    assert tree.problems == []
+
+
+@pytest.mark.parametrize("name", ["amdgpu.ko", "amdgpu.ko.xz"])
+def test_garbage_is_named(tmp_path: Path, tree_of: Trees, name: str) -> None:
+    chance = random.Random(name)
+    good = lzma.compress(signed(DKMS, b"me")) if name.endswith(".xz") else signed(DKMS, b"me")
+    for data in (b"", b"\x7fELF\x01\x01" + bytes(80), elf()[:100], chance.randbytes(5000)):
+        put(tmp_path, name, data)
+        tree = tree_of(tmp_path)
+        assert modinfo(tree, f"/{name}") == NOTHING
+        assert "no kernel module" in tree.problems[0]
+    for _round in range(300):  # flipped bits: any answer, but an answer
+        put(
+            tmp_path,
+            name,
+            bytes(byte ^ (1 << chance.randrange(8)) if chance.random() < 0.02 else byte for byte in good),
+        )
+        assert set(modinfo(tree_of(tmp_path), f"/{name}")) == set(KEYS)
+
+
+def test_loaded_and_on_disk(tmp_path: Path, tree_of: Trees) -> None:
+    assert look_driver(tree_of(tmp_path), RELEASE)["on_disk"] is None
+    put(tmp_path, "sys/module/amdgpu/srcversion", b"OLD999\n")
+    put(tmp_path, f"lib/modules/{RELEASE}/updates/dkms/amdgpu.ko", DKMS)
+    seen = look_driver(tree_of(tmp_path), RELEASE)
+    assert seen["srcversion"] == "OLD999"
+    assert (seen["on_disk"]["srcversion"], seen["on_disk"]["signed"]) == ("ABC123", False)
+    assert seen["on_disk"]["path"] == f"/lib/modules/{RELEASE}/updates/dkms/amdgpu.ko"
