@@ -1,26 +1,206 @@
 # Copyright: navilab.webui contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""DKMS modules that are registered on the host, from its tree: every version of `dkms status` prints its own format."""
+"""DKMS: its tree, what is registered, built and really installed, why a build failed, and what `dkms status` claims.
+
+Layout of a tree, the same in 2.8.4, 3.0.10 and 3.2.2: MODULE/VERSION/source; MODULE/VERSION/build, which only a build
+that failed or was interrupted leaves; MODULE/VERSION/KERNEL/ARCH/module/*.ko of a finished one; and the link
+MODULE/kernel-KERNEL-ARCH to what is installed.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from ._dkms_log import explain_log
+from ._kmod import base_directory, modinfo, module_file, stem
 from ._sysfs import Tree
 
-_TREE = "/var/lib/dkms"
+PROGRAM = "/usr/sbin/dkms"
+TREE = "/var/lib/dkms"
+CONF = "/etc/dkms/framework.conf"
+CONF_D = "/etc/dkms/framework.conf.d"
+# What amdgpu-dkms builds; only these are looked for among files that nothing registered accounts for.
+AMD_MODULES = frozenset(
+    "amdgpu amdttm amdkcl amd_sched amddrm_ttm_helper amddrm_buddy amddrm_exec amdxcp".split()
+)  # fmt: skip
+_SCRIPT_LIMIT = 1 << 20
+_LOG_LIMIT = 32 << 20
+_SETTING = re.compile(r"^\s*dkms_tree=(?:\"([^\"]*)\"|'([^']*)'|(\S*))", re.MULTILINE)
+_LOG_KERNEL = re.compile(r"^DKMS .*for kernel (\S+)", re.MULTILINE)
+_KERNEL_LINK = re.compile(r"kernel-(.+)-([^-]+)")
+_STATUS = re.compile(r"([^\s,/]+)(?:/|, )([^\s,:]+)(?:, ([^\s,]+), ([^\s,:]+))?: ([a-z-]+)(.*)")
 
 
 def look_dkms(tree: Tree) -> dict[str, Any]:
-    """`{present, modules: [{name, versions}]}`; kernel-* are links to what is built, no versions."""
-    modules: list[dict[str, Any]] = []
-    for name in tree.listdir(_TREE):
-        versions = [
-            version
-            for version in tree.listdir(f"{_TREE}/{name}")
-            if not version.startswith(("kernel-", "original_module")) and tree.is_dir(f"{_TREE}/{name}/{version}")
-        ]
-        if versions:
-            modules.append({"name": name, "versions": versions})
-    return {"present": tree.is_dir(_TREE), "modules": modules}
+    """The shape of ``host.dkms``, read without running a command."""
+    script = (tree.read_head(PROGRAM, _SCRIPT_LIMIT) or b"").decode("utf-8", "replace")
+    drop_ins = "framework.conf.d" in script  # since 3.0.4; 2.8.4 would ignore the directory
+    place = look_tree(tree, drop_ins)
+    modules = [_module(tree, place["path"], name) for name in tree.listdir(place["path"])]
+    modules = [module for module in modules if module["versions"]]
+    return {
+        "present": bool(script),
+        "drop_ins": drop_ins,
+        "tree": place,
+        "modules": modules,
+        "leftovers": _leftovers(tree, modules),
+    }
+
+
+def look_tree(tree: Tree, drop_ins: bool) -> dict[str, Any]:
+    """What the configuration says of the tree's place (`file` is null for the default), and what that really is."""
+    path, source = TREE, None
+    files = [CONF]
+    if drop_ins:
+        files += [f"{CONF_D}/{name}" for name in tree.listdir(CONF_D) if name.endswith(".conf")]
+    for file in files:  # the last word wins
+        for match in _SETTING.finditer(tree.read_text(file) or ""):
+            path, source = next(filter(None, match.groups()), ""), file
+    path = path.rstrip("/") or TREE
+    real = tree.realpath(path)
+    return {
+        "path": path,
+        "file": source,
+        "real": real,
+        "kind": _kind(tree, path, real),
+        "fstab": any(line.split()[1:2] == [path] for line in (tree.read_text("/etc/fstab") or "").splitlines()),
+        "believable": real in (path, None),
+    }
+
+
+def _kind(tree: Tree, path: str, real: str | None) -> str:
+    """missing, symlink (one in the path), bind (dkms's own directory under another name) or directory."""
+    here, own = tree.lookup(path), tree.lookup(TREE)
+    if here is None or real is None:
+        return "missing"
+    if real != path:
+        return "symlink"
+    same = own is not None and (here.st_dev, here.st_ino) == (own.st_dev, own.st_ino)
+    return "bind" if same and tree.realpath(TREE) != path else "directory"
+
+
+def _module(tree: Tree, place: str, name: str) -> dict[str, Any]:
+    home = f"{place}/{name}"
+    versions, links = [], {}
+    for entry in tree.listdir(home):
+        match = _KERNEL_LINK.fullmatch(entry)
+        if match:
+            links[match.groups()] = tree.realpath(f"{home}/{entry}")
+        elif entry != "original_module" and tree.is_dir(f"{home}/{entry}"):
+            versions.append(entry)
+    builds = [build for version in versions for build in _builds(tree, home, version, links)]
+    failures = [failure for version in versions for failure in _failures(tree, home, version)]
+    return {"name": name, "versions": versions, "builds": builds, "failures": failures}
+
+
+def _builds(tree: Tree, home: str, version: str, links: dict[Any, str | None]) -> list[dict[str, Any]]:
+    """What is built, and whether the module that each kernel would load is the one that was built."""
+    found = []
+    for kernel in tree.listdir(f"{home}/{version}"):
+        if kernel in ("build", "source"):
+            continue
+        for arch in tree.listdir(f"{home}/{version}/{kernel}"):
+            folder = f"{home}/{version}/{kernel}/{arch}"
+            files = [
+                _compare(tree, kernel, f"{folder}/module/{name}")
+                for name in tree.listdir(f"{folder}/module")
+                if stem(name)
+            ]
+            if files:
+                claimed = links.get((kernel, arch))
+                found.append(
+                    {
+                        "version": version,
+                        "kernel": kernel,
+                        "arch": arch,
+                        "linked": claimed is not None and claimed == tree.realpath(folder),
+                        "files": files,
+                        "installed": all(file["same"] for file in files),
+                    }
+                )
+    return found
+
+
+def _compare(tree: Tree, kernel: str, built: str) -> dict[str, Any]:
+    """A built module beside the one that the kernel would load, which dkms may strip, sign and compress."""
+    name = stem(built.rpartition("/")[2]) or ""
+    path = module_file(tree, kernel, name)
+    ours, theirs = modinfo(tree, built), modinfo(tree, path) if path else None
+    known = ("version", "srcversion", "vermagic")
+    same = theirs is not None and any(ours[key] for key in known) and all(ours[key] == theirs[key] for key in known)
+    return {
+        "name": name,
+        "path": path,
+        "version": theirs["version"] if theirs else None,
+        "signed": theirs["signed"] if theirs else None,
+        "same": same,
+    }
+
+
+def _failures(tree: Tree, home: str, version: str) -> list[dict[str, Any]]:
+    path = f"{home}/{version}/build/make.log"
+    data = tree.read_head(path, _LOG_LIMIT)
+    if data is None:
+        return []
+    text = data.decode("utf-8", "replace")
+    kernel = _LOG_KERNEL.search(text)
+    return [{"version": version, "kernel": kernel.group(1) if kernel else None, "log": path, **explain_log(text)}]
+
+
+def _leftovers(tree: Tree, modules: list[dict[str, Any]]) -> list[str]:
+    """AMD's modules below updates/ that no build accounts for, as `dkms remove` leaves them on a symlinked tree."""
+    owned = {file["path"] for module in modules for build in module["builds"] for file in build["files"]}
+    base, found = base_directory(tree), []
+    for kernel in tree.listdir(base):
+        folder = f"{base}/{kernel}/updates/dkms"
+        for name in tree.listdir(folder):
+            if stem(name) in AMD_MODULES and f"{folder}/{name}" not in owned:
+                found.append(f"{folder}/{name}")
+    return found
+
+
+def missing_builds(dkms: dict[str, Any], kernels: list[str], name: str = "amdgpu") -> list[str]:
+    """Kernels among `kernels` for which no registered version of a module is really installed."""
+    done = {
+        build["kernel"]
+        for module in dkms["modules"]
+        for build in module["builds"]
+        if module["name"] == name and build["installed"]
+    }
+    return [kernel for kernel in kernels if kernel not in done]
+
+
+def parse_status(text: str) -> list[dict[str, Any]]:
+    """Lines of `dkms status` in the formats of 2.8.4, 3.0.10 and 3.2.2; warnings and the like are left out."""
+    entries = []
+    for line in text.splitlines():
+        match = _STATUS.fullmatch(line.strip())
+        if match:
+            module, version, kernel, arch, state, note = match.groups()
+            entries.append(
+                {
+                    "module": module,
+                    "version": version,
+                    "kernel": kernel,
+                    "arch": arch,
+                    "state": state,
+                    "note": note.strip().strip("()"),
+                }
+            )
+    return entries
+
+
+def contradictions(dkms: dict[str, Any], entries: list[dict[str, Any]]) -> list[str]:
+    """Where `dkms status` says something else than the modules on disk, a sentence each."""
+    states = {(entry["module"], entry["version"], entry["kernel"]): entry["state"] for entry in entries}
+    found = []
+    for module in dkms["modules"]:
+        for build in module["builds"]:
+            state = states.get((module["name"], build["version"], build["kernel"]))
+            if state is not None and state.startswith("installed") != build["installed"]:
+                real = "is" if build["installed"] else "is not"
+                name = f"{module['name']}/{build['version']}"
+                found.append(f"{name}: status says {state}, but it {real} what {build['kernel']} would load")
+    return found

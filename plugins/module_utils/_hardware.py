@@ -15,11 +15,12 @@ from ._driver import look_driver, look_kernel_log
 from ._drm import look_drm, node_of
 from ._firmware import look_firmware
 from ._kfd import look_kfd
-from ._kmod import installed_kernels
+from ._kmod import installed_kernels, kernels_with_headers
 from ._pci import atomics_to_root, display_devices
 from ._sysfs import Tree, clean
 
 GROUPS = ("video", "render")
+_SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 _FLAVOUR = re.compile(r"-((?:cloud-|rt-)?amd64)$")
 
 
@@ -42,7 +43,7 @@ def look_release(tree: Tree) -> dict[str, str | None]:
 
 
 def look_kernel(tree: Tree) -> dict[str, Any]:
-    """The running kernel's release, [major, minor] and Debian flavour ("" for none of Debian's); those installed."""
+    """The running kernel's release, [major, minor] and Debian flavour ("" for none of Debian's), and more."""
     release = tree.read_word("/proc/sys/kernel/osrelease")
     version = re.match(r"(\d{1,4})\.(\d{1,4})", release or "", re.ASCII)
     flavour = _FLAVOUR.search(release or "")
@@ -52,7 +53,15 @@ def look_kernel(tree: Tree) -> dict[str, Any]:
         "flavour": flavour.group(1) if flavour else "",
         "arch": os.uname().machine if tree.live else "",
         "installed": installed_kernels(tree),
+        "headers": kernels_with_headers(tree),
+        "secure_boot": _secure_boot(tree),
     }
+
+
+def _secure_boot(tree: Tree) -> bool | None:
+    """The firmware's variable: four bytes of attributes, then 1 where it is enforced. None without UEFI."""
+    data = tree.read_head(_SECURE_BOOT, 5)
+    return data[4] == 1 if data is not None and len(data) == 5 else None
 
 
 def _atomics(tree: Tree, bdf: str, node: dict[str, Any] | None, nodes: list[dict[str, Any]]) -> tuple[bool | None, str]:

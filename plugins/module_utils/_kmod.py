@@ -54,6 +54,12 @@ def installed_kernels(tree: Tree) -> list[str]:
     return sorted(found, key=natural)
 
 
+def kernels_with_headers(tree: Tree) -> list[str]:
+    """Installed kernels that a module can be built for."""
+    base = base_directory(tree)
+    return [release for release in installed_kernels(tree) if tree.is_dir(f"{base}/{release}/build/include")]
+
+
 def module_file(tree: Tree, release: str, name: str) -> str | None:
     """The file that modprobe would load for a kernel: what modules.dep names, else what depmod would find."""
     folder = f"{base_directory(tree)}/{release}"
@@ -61,18 +67,18 @@ def module_file(tree: Tree, release: str, name: str) -> str | None:
     dep = tree.read_head(f"{folder}/modules.dep", _DEP_LIMIT) or b""
     for line in dep.decode("utf-8", "replace").splitlines():
         path = line.partition(":")[0]
-        if _stem(path.rpartition("/")[2]) == wanted:
+        if stem(path.rpartition("/")[2]) == wanted:
             path = path if path.startswith("/") else f"{folder}/{path}"
             if tree.exists(path):
                 return path
     for place in _SEARCH:
         for path in _files(tree, f"{folder}/{place}"):
-            if _stem(path.rpartition("/")[2]) == wanted:
+            if stem(path.rpartition("/")[2]) == wanted:
                 return path
     return None
 
 
-def _stem(name: str) -> str | None:
+def stem(name: str) -> str | None:
     """A module's name from its file's; the kernel takes - and _ for the same."""
     suffix = next((suffix for suffix in _SUFFIXES if name.endswith(suffix)), None)
     return name[: -len(suffix)].replace("-", "_") if suffix else None
@@ -86,7 +92,7 @@ def _files(tree: Tree, folder: str) -> Iterator[str]:
         here = pending.pop()
         for name in tree.listdir(here):
             path = f"{here}/{name}"
-            if _stem(name):
+            if stem(name):
                 yield path
             elif "." not in name and tree.link_name(path) is None and tree.is_dir(path):
                 pending.append(path)

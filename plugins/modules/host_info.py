@@ -54,6 +54,7 @@ options:
         type: int
         required: true
 seealso:
+  - module: navilab.webui.dkms_info
   - module: navilab.webui.kfd_info
   - module: navilab.webui.kfd_verify
 """
@@ -94,7 +95,8 @@ host:
       type: dict
     kernel:
       description: C(release), C(version) as V([major, minor]), Debian's C(flavour) (V(amd64), V(cloud-amd64),
-        V(rt-amd64) or empty), C(arch), and the releases C(installed), newest last.
+        V(rt-amd64) or empty), C(arch), the releases C(installed), newest last, and among them those
+        with C(headers); C(secure_boot) is null on a machine without UEFI.
       type: dict
     boards:
       description:
@@ -140,7 +142,8 @@ host:
       description: The O(packages), whether a run of dpkg was C(interrupted), and packages that it left C(broken).
       type: dict
     dkms:
-      description: Registered modules and their versions.
+      description:
+        - What M(navilab.webui.dkms_info) returns, but for C(status), which needs a command.
       type: dict
     docker:
       description: Engine, its C(daemon.json), the containers of O(webuis) with what their processes can open, the

@@ -165,7 +165,15 @@ def test_nothing_at_all(tmp_path: Path) -> None:
     assert seen["boards"] == seen["drm"] == seen["problems"] == []
     assert seen["live"] is False
     assert seen["release"] == {"id": None, "version_id": None, "codename": None, "pretty_name": None}
-    assert seen["kernel"] == {"release": None, "version": [], "flavour": "", "arch": "", "installed": []}
+    assert seen["kernel"] == {
+        "release": None,
+        "version": [],
+        "flavour": "",
+        "arch": "",
+        "installed": [],
+        "headers": [],
+        "secure_boot": None,
+    }
     assert seen["kfd"]["topology"] is None
     assert seen["groups"] == {"video": None, "render": None}
     assert look(tmp_path / "not there")["boards"] == []

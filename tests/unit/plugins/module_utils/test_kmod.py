@@ -4,48 +4,28 @@ from __future__ import annotations
 
 import lzma
 import random
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.navilab.webui.plugins.module_utils._driver import look_driver
-from ansible_collections.navilab.webui.plugins.module_utils._kmod import installed_kernels, modinfo, module_file
+from ansible_collections.navilab.webui.plugins.module_utils._kmod import (
+    installed_kernels,
+    kernels_with_headers,
+    modinfo,
+    module_file,
+)
+
+from .kmods import elf, put, signed
 
 RELEASE = "6.1.0-56-amd64"
 Trees = Callable[[Path], Any]
 
 
-def elf(**fields: str) -> bytes:
-    """The smallest module: an ELF header, .modinfo, the names of sections, and the table of sections."""
-    info = b"".join(f"{key}={value}\0".encode() for key, value in fields.items())
-    names = b"\0.modinfo\0.shstrtab\0"
-    table = 64 + len(info) + len(names)
-    header = b"\x7fELF\x02\x01\x01".ljust(16, b"\0") + struct.pack(
-        "<HHIQQQIHHHHHH", 1, 62, 1, 0, 0, table, 0, 64, 0, 0, 64, 3, 2
-    )
-    sections = b"".join(
-        struct.pack("<IIQQQQIIQQ", name, kind, 0, 0, at, size, 0, 0, 1, 0)
-        for name, kind, at, size in ((0, 0, 0, 0), (1, 1, 64, len(info)), (10, 3, 64 + len(info), len(names)))
-    )
-    return header + info + names + sections
-
-
-def signed(module: bytes, signer: bytes) -> bytes:
-    pkcs7 = b"\x30\x20\x06\x03\x55\x04\x03\x0c" + bytes([len(signer)]) + signer + b"rest"
-    return module + pkcs7 + struct.pack(">8xI", len(pkcs7)) + b"~Module signature appended~\n"
-
-
 DKMS = elf(license="GPL", version="5.18.2.22.40", srcversion="ABC123", vermagic=f"{RELEASE} SMP mod_unload modversions")
 KEYS = ("version", "srcversion", "vermagic", "signed", "signer")
 NOTHING = dict.fromkeys(KEYS)
-
-
-def put(root: Path, path: str, data: bytes = b"") -> None:
-    file = root / path.lstrip("/")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(data)
 
 
 def test_kernels_are_sorted_as_people_count(tmp_path: Path, tree_of: Trees) -> None:
@@ -57,6 +37,10 @@ def test_kernels_are_sorted_as_people_count(tmp_path: Path, tree_of: Trees) -> N
     wanted = ["5.10.0-9-amd64", "5.10.0-46-amd64", "6.1.0-1-x", "6.12.107+deb13-amd64"]
     assert installed_kernels(tree_of(tmp_path)) == wanted
     assert installed_kernels(tree_of(tmp_path / "none")) == []
+    put(tmp_path, "usr/src/linux-headers/include/x.h")
+    for release in (wanted[0], "gone"):
+        (tmp_path / f"lib/modules/{release}/build").symlink_to("/usr/src/linux-headers")
+    assert kernels_with_headers(tree_of(tmp_path)) == wanted[:1]
 
 
 def test_modules_dep_has_the_word(tmp_path: Path, tree_of: Trees) -> None:
