@@ -13,7 +13,7 @@ name: look_arguments
 short_description: The arguments of host_info that the roles' plans need
 version_added: "0.1.0"
 description:
-  - Pure function over the settings of the webui and engine roles; it reaches no host.
+  - Pure function over the settings of the webui, engine and driver roles; it reaches no host.
 positional: webui
 options:
   _input:
@@ -27,6 +27,10 @@ options:
     description: The docker_engine role's variables without their prefix.
     type: dict
     required: true
+  driver:
+    description: The amdgpu_dkms role's variables without their prefix.
+    type: dict
+    required: true
   registry_images:
     description: Images to ask their registry for where the engine has not got them; by default no registry is asked.
     type: list
@@ -36,7 +40,8 @@ options:
 
 EXAMPLES = r"""
 - name: Look at the host
-  navilab.webui.host_info: "{{ webui_settings | navilab.webui.look_arguments(engine=docker_engine_settings) }}"
+  navilab.webui.host_info: >-
+    {{ webui_settings | navilab.webui.look_arguments(engine=docker_engine_settings, driver=amdgpu_dkms_settings) }}
 """
 
 RETURN = r"""
@@ -49,7 +54,7 @@ _value:
 
 PACKAGES = (
     "firmware-amd-graphics initramfs-tools docker.io docker-cli docker-ce docker-ce-cli containerd containerd.io runc "
-    "iptables python3-requests"
+    "iptables python3-requests amdgpu-dkms amdgpu-dkms-firmware dkms linux-image-amd64 linux-headers-amd64"
 ).split()
 ENGINE_FILES = (
     "/etc/docker",
@@ -59,12 +64,21 @@ ENGINE_FILES = (
     "/etc/apt/sources.list.d/navilab-docker.list",
 )
 FIRMWARE_FILES = ("/etc/apt/sources.list.d/navilab-firmware.sources", "/etc/apt/sources.list.d/navilab-firmware.list")
+DRIVER_FILES = (
+    "/etc/apt/sources.list.d/navilab-amdgpu-dkms.list",
+    "/etc/apt/preferences.d/navilab-amdgpu-dkms",
+    "/etc/apt/keyrings/navilab-amdgpu-dkms.asc",
+    "/var/lib/dkms",
+)
 # More boards in one host have not been seen; a fifth would be served, but its directory remade at each run.
 BOARDS_AT_MOST = 4
 
 
 def look_arguments(
-    webui: dict[str, Any], engine: dict[str, Any], registry_images: list[str] | None = None
+    webui: dict[str, Any],
+    engine: dict[str, Any],
+    driver: dict[str, Any],
+    registry_images: list[str] | None = None,
 ) -> dict[str, Any]:
     suffixes = ["", *(f"-{number}" for number in range(2, BOARDS_AT_MOST + 1))]
     data_dir = str(webui["data_dir"]).rstrip("/")
@@ -86,6 +100,8 @@ def look_arguments(
         "files": [
             *ENGINE_FILES,
             *FIRMWARE_FILES,
+            *DRIVER_FILES,
+            driver["tree_path"].rstrip("/"),
             *certificates,
             *(f"{directory}/ca.crt" for directory in certificates),
             data_dir,

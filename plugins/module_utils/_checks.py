@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ._dkms import missing_builds
 from ._kfd import explain_open_error
 from ._look import UNKNOWN
 
@@ -225,12 +226,58 @@ def _firmware_not_shadowed(facts: Facts) -> Verdict:
     if not firmware["shadowed"]:
         return _ok("Debian's files are the ones that the kernel loads")
     seen = ", ".join(firmware["shadowed"])
-    if driver["version"]:
-        return _ok(seen, f"amdgpu-dkms {driver['version']} brings this firmware in place of Debian's")
+    version = driver["version"] or (driver["on_disk"] or {}).get("version")
+    if version:
+        return _ok(seen, f"amdgpu-dkms {version} brings this firmware in place of Debian's")
     return _failed(
         f"{seen} hide Debian's files from the kernel's own driver",
         "apt-get purge amdgpu-dkms-firmware (or delete those files), update-initramfs -u, reboot",
     )
+
+
+def _dkms_built(facts: Facts) -> Verdict:
+    """Kernels get updated: whether AMD's driver is there for the next boot too is seen here before that boot."""
+    dkms, kernel = facts.host["dkms"], facts.host["kernel"]
+    modules = [module for module in dkms["modules"] if module["name"] == "amdgpu"]
+    if not modules:
+        return _skipped("the kernel's own driver is used, amdgpu-dkms is not registered")
+    if not kernel["installed"]:
+        return _skipped("no kernel is installed here" if facts.live else UNKNOWN)
+    newest = kernel["installed"][-1]
+    version = modules[0]["versions"][-1]
+    missing = missing_builds(dkms, kernel["installed"])
+    if newest not in missing:
+        note = f"not for {', '.join(missing)}" if missing else ""
+        return _ok(f"amdgpu-dkms {version} is installed for {newest}, the newest kernel", note)
+    remedy = f"{_SITE.format('amdgpu_dkms')} before the next boot, or apt-get install linux-headers-{newest} and "
+    remedy += f"dkms install -m amdgpu -v {version} -k {newest}"
+    failures = [failure for failure in modules[0]["failures"] if failure["kernel"] == newest]
+    if failures and failures[0]["causes"]:
+        cause = failures[0]["causes"][0]
+        return _failed(
+            f"amdgpu-dkms {version} did not build for {newest}, the newest kernel: {cause['meaning']}",
+            cause["remedy"].replace("KERNEL", newest),
+        )
+    why = "" if newest in kernel["headers"] else ", whose headers are missing"
+    return _failed(f"amdgpu-dkms {version} is not installed for {newest}, the newest kernel{why}", remedy)
+
+
+def _module_signed(facts: Facts) -> Verdict:
+    enforced, on_disk = facts.host["kernel"]["secure_boot"], facts.host["driver"]["on_disk"]
+    if not on_disk:
+        return _skipped("no amdgpu is on disk for this kernel" if facts.live else UNKNOWN)
+    signer = f", signed by {on_disk['signer']}" if on_disk["signer"] else ""
+    if not enforced:
+        return _ok(f"{on_disk['path']}{signer}; Secure Boot is {'off' if enforced is False else 'not there'}")
+    if on_disk["signed"] is False:
+        return _failed(
+            f"Secure Boot is on, and {on_disk['path']} is not signed: the kernel will refuse it",
+            "let DKMS sign it: mokutil --import /var/lib/dkms/mok.pub (make the key with update-secureboot-policy or "
+            "openssl), reboot and enroll it, rebuild; or turn Secure Boot off; or keep the kernel's own driver, which "
+            "Debian signs (amdgpu_dkms_state: absent)",
+        )
+    note = "whether the firmware trusts the signer: mokutil --list-enrolled" if on_disk["version"] else ""
+    return _ok(f"{on_disk['path']}{signer}", note)
 
 
 def _why_no_driver(facts: Facts) -> tuple[str, str]:
@@ -815,7 +862,9 @@ CHECKS: tuple[Check, ...] = (
     Check("board_supported", "kfd", ("board_present",), _board_supported),
     Check("firmware_files", "kfd", ("board_supported",), _firmware_files),
     Check("firmware_not_shadowed", "kfd", ("board_supported",), _firmware_not_shadowed),
-    Check("driver_bound", "kfd", ("kernel_flavour", "firmware_files"), _driver_bound),
+    Check("dkms_built", "kfd", (), _dkms_built),
+    Check("module_signed", "kfd", (), _module_signed),
+    Check("driver_bound", "kfd", ("kernel_flavour", "firmware_files", "module_signed"), _driver_bound),
     Check("driver_reset_free", "kfd", ("driver_bound",), _driver_reset_free),
     Check("dri_nodes", "kfd", ("driver_bound",), _dri_nodes),
     Check("kfd_node", "kfd", ("driver_bound",), _kfd_node),

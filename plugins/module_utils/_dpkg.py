@@ -17,8 +17,8 @@ _UNFINISHED = frozenset(("half-installed", "half-configured", "unpacked"))
 
 
 def look_dpkg(tree: Tree, names: Sequence[str] = ()) -> dict[str, Any]:
-    """`{packages: {name: {installed, version}}, interrupted, broken: [names]}`; installed means fully, held or not."""
-    packages: dict[str, dict[str, Any]] = {name: {"installed": False, "version": None} for name in names}
+    """`{packages: {name: {installed, version, held}}, interrupted, broken: [names]}`; installed means fully."""
+    packages: dict[str, dict[str, Any]] = {name: {"installed": False, "version": None, "held": False} for name in names}
     broken: list[str] = []
     for stanza in (tree.read_head(_STATUS, _LIMIT) or b"").decode("utf-8", "replace").split("\n\n"):
         words = _field(stanza, "Status").split()  # want, flag, status
@@ -28,7 +28,8 @@ def look_dpkg(tree: Tree, names: Sequence[str] = ()) -> dict[str, Any]:
         if words[2] in _UNFINISHED or words[1] == "reinstreq":
             broken.append(name)
         elif words[2] == "installed" and name in packages:
-            packages[name] = {"installed": True, "version": _field(stanza, "Version") or None}
+            version = _field(stanza, "Version") or None
+            packages[name] = {"installed": True, "version": version, "held": words[0] == "hold"}
     # dpkg journals a transaction in updates/ and empties it at its end.
     interrupted = bool(broken) or any(entry.isdigit() for entry in tree.listdir("/var/lib/dpkg/updates"))
     return {"packages": packages, "interrupted": interrupted, "broken": sorted(set(broken))}

@@ -139,7 +139,8 @@ host:
       description: C(sources) in APT's order, of both formats, with options by their deb822 names, and C(error).
       type: dict
     dpkg:
-      description: The O(packages), whether a run of dpkg was C(interrupted), and packages that it left C(broken).
+      description: The O(packages), each with C(installed), C(version) and C(held), whether a run of dpkg was
+        C(interrupted), and packages that it left C(broken).
       type: dict
     dkms:
       description:

@@ -24,6 +24,9 @@ from navilab.lab.boards import write_tree
 BDF = "0000:0a:00.0"
 NODE = {"exists": True, "char": True, "mode": "0660", "uid": 0, "gid": 105, "group": "render"}
 DIRECTORY = {"exists": True, "kind": "dir", "mode": "0755", "uid": 1000, "gid": 1000, "sha256": None}
+ON_DISK = {"path": "/lib/modules/amdgpu.ko", "version": None, "signed": True, "signer": "Debian Secure Boot CA"}
+ARGUMENTS = {"kernel": "6.1.0-56-amd64", "causes": [{"meaning": "too long", "remedy": "headers-KERNEL"}]}
+BUILDS, FAILED = "dkms|modules|0|builds", "dkms|modules|0|failures"
 WANTED: dict[str, Any] = {
     "scope": list(SCOPES),
     "user": "lab",
@@ -65,6 +68,10 @@ def good(simulated: dict[str, Any]) -> dict[str, Any]:
         ports={"7860": {"listeners": ["127.0.0.1"], "owner": "docker-proxy"}},
     )
     seen["kernel"].update(release="6.1.0-56-amd64", version=[6, 1], flavour="amd64", arch="x86_64")
+    seen["kernel"].update(installed=["6.1.0-56-amd64"], headers=["6.1.0-56-amd64"], secure_boot=True)
+    seen["driver"].update(on_disk=dict(ON_DISK))
+    build = {"version": "6.2", "kernel": "6.1.0-56-amd64", "installed": True}
+    seen["dkms"]["modules"] = [{"name": "amdgpu", "versions": ["6.2"], "builds": [build], "failures": []}]
     seen["kernel_log"]["readable"] = True
     seen["kfd"]["device"] = {"path": "/dev/kfd", **NODE}
     seen["kfd"].update(
@@ -113,9 +120,10 @@ def by_id(checks: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def test_the_order_is_the_contract() -> None:
     names = (
-        "release kernel_flavour board_present board_supported firmware_files firmware_not_shadowed driver_bound "
-        "driver_reset_free dri_nodes kfd_node kfd_open kfd_ioctl pcie_atomics kfd_gpu_node vram groups docker_engine "
-        "selftest container_running container_sees_gpu webui_healthy webui_not_exposed data_writable disk_space memory"
+        "release kernel_flavour board_present board_supported firmware_files firmware_not_shadowed dkms_built "
+        "module_signed driver_bound driver_reset_free dri_nodes kfd_node kfd_open kfd_ioctl pcie_atomics kfd_gpu_node "
+        "vram groups docker_engine selftest "
+        "container_running container_sees_gpu webui_healthy webui_not_exposed data_writable disk_space memory"
     )
     assert list(CHECK_IDS) == names.split()
     for place, check in enumerate(CHECKS):
@@ -162,6 +170,15 @@ FAILURES: list[tuple[str, dict[str, Any], str, str]] = [
         "updates/amdgpu/navi14_mec.bin",
         "amdgpu-dkms-firmware",
     ),
+    (
+        "dkms_built",
+        {"kernel|installed": ["6.1.0-56-amd64", "6.1.0-99-amd64"]},
+        "headers are missing",
+        "--tags amdgpu_dkms",
+    ),
+    ("dkms_built", {BUILDS: [], FAILED: [ARGUMENTS]}, "6.1.0-56-amd64, the newest kernel: too long", "-6.1.0-56-amd64"),
+    ("dkms_built", {BUILDS + "|0|installed": False}, "is not installed for", "dkms install -m amdgpu -v 6.2 -k 6.1"),
+    ("module_signed", {"driver|on_disk|signed": False}, "/lib/modules/amdgpu.ko is not signed", "mokutil"),
     ("driver_bound", {"boards|0|driver": "vfio-pci"}, f"{BDF}: bound to vfio-pci", "driverctl unset-override"),
     ("driver_bound", {"boards|0|driver": "radeon"}, "radeon", "blacklist radeon"),
     ("driver_bound", {"boards|0|driver": None, "driver|loaded": False}, "not loaded", "modprobe amdgpu"),
@@ -325,6 +342,32 @@ def test_failure(good: dict[str, Any], check: str, changes: dict[str, Any], evid
     assert (waived[check]["status"], waived[check]["reason"]) == ("waived", "known")
     assert waived[check]["evidence"] == seen["evidence"]
     assert not any(f"because {check} failed" in item["reason"] for item in waived.values())
+
+
+def test_the_kernels_own_driver_needs_no_dkms(good: dict[str, Any]) -> None:
+    good["dkms"]["modules"] = []
+    assert by_id(judge(good))["dkms_built"]["status"] == "skipped"
+
+
+def test_an_older_kernel_without_the_driver_is_a_note(good: dict[str, Any]) -> None:
+    good["kernel"]["installed"].insert(0, "6.1.0-9-amd64")
+    seen = by_id(judge(good))["dkms_built"]
+    assert (seen["status"], seen["note"]) == ("ok", "not for 6.1.0-9-amd64")
+
+
+@pytest.mark.parametrize(
+    ("enforced", "signed", "status"), [(False, False, "ok"), (None, False, "ok"), (True, None, "ok")]
+)
+def test_signatures_matter_to_secure_boot_alone(good: dict[str, Any], enforced: Any, signed: Any, status: str) -> None:
+    good["kernel"]["secure_boot"] = enforced
+    good["driver"]["on_disk"]["signed"] = signed
+    assert by_id(judge(good))["module_signed"]["status"] == status
+
+
+def test_an_unsigned_module_explains_the_unbound_board(good: dict[str, Any]) -> None:
+    good["driver"]["on_disk"]["signed"] = False
+    good["boards"][0]["driver"] = None
+    assert by_id(judge(good))["driver_bound"]["reason"] == "because module_signed failed"
 
 
 def test_effects_are_skipped(good: dict[str, Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.navilab.webui.plugins.module_utils._dkms import look_dkms
 from ansible_collections.navilab.webui.plugins.module_utils._dpkg import look_dpkg
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
 
@@ -30,10 +29,10 @@ def test_installed_held_and_removed(tmp_path: Path) -> None:
     )
     seen = look_dpkg(tree, ["docker.io", "held", "gone", "never"])
     assert seen["packages"] == {
-        "docker.io": {"installed": True, "version": "20.10.24+dfsg1-1"},
-        "held": {"installed": True, "version": "1.0-1"},
-        "gone": {"installed": False, "version": None},
-        "never": {"installed": False, "version": None},
+        "docker.io": {"installed": True, "version": "20.10.24+dfsg1-1", "held": False},
+        "held": {"installed": True, "version": "1.0-1", "held": True},
+        "gone": {"installed": False, "version": None, "held": False},
+        "never": {"installed": False, "version": None, "held": False},
     }
     assert (seen["interrupted"], seen["broken"]) == (False, [])
 
@@ -45,7 +44,7 @@ def test_one_of_two_architectures_is_enough(tmp_path: Path) -> None:
 
 def test_field_that_is_first_or_last(tmp_path: Path) -> None:
     tree = host(tmp_path, "Status: install ok installed\nVersion: 2\nPackage: odd")
-    assert look_dpkg(tree, ["odd"])["packages"]["odd"] == {"installed": True, "version": "2"}
+    assert look_dpkg(tree, ["odd"])["packages"]["odd"] == {"installed": True, "version": "2", "held": False}
 
 
 def test_interrupted(tmp_path: Path) -> None:
@@ -74,16 +73,3 @@ def test_garbage_and_nothing(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "status").write_bytes(bytes(range(256)) * 50)
     assert look_dpkg(Tree(str(tmp_path)), ["a"])["broken"] == []
-
-
-def test_dkms(tmp_path: Path) -> None:
-    tree = tmp_path / "var/lib/dkms"
-    (tree / "amdgpu/5.18.2.22.40").mkdir(parents=True)
-    (tree / "amdgpu/kernel-6.1.0-amd64-x86_64").symlink_to("5.18.2.22.40/6.1.0/x86_64")
-    (tree / "empty").mkdir()
-    (tree / "mok.key").write_text("")
-    assert look_dkms(Tree(str(tmp_path))) == {
-        "present": True,
-        "modules": [{"name": "amdgpu", "versions": ["5.18.2.22.40"]}],
-    }
-    assert look_dkms(Tree(str(tmp_path / "var"))) == {"present": False, "modules": []}

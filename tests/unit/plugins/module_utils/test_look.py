@@ -39,7 +39,9 @@ def test_recorded_host(host: Callable[..., Path]) -> None:
     assert seen["files"]["/etc/passwd"]["exists"]
     assert "/home/lab/dockerx" in seen["files"]
     assert "/home/lab/dockerx" in seen["disk"]
-    assert seen["dpkg"]["packages"] == {name: {"installed": False, "version": None} for name in ("docker.io", "bash")}
+    assert seen["dpkg"]["packages"] == {
+        name: {"installed": False, "version": None, "held": False} for name in ("docker.io", "bash")
+    }
     assert seen["docker"]["containers"] == {"webui": None, "webui-2": None}
     assert {found["status"] for found in seen["registry"].values()} == {"unknown"}
     assert seen["http"]["webui"]["error"] == "can't be known from a recorded tree"
