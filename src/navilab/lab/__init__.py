@@ -26,12 +26,15 @@ __all__ = ["LabError", "down", "prepare", "status", "up"]
 STANDIN = "standin"
 
 
-def prepare(suites: Iterable[str] | None = None) -> None:
-    """The slow part alone: an engine that answers, and the images."""
-    from . import engine, images
+def prepare(driver: str = "container") -> None:
+    """The slow part alone: an engine that answers, and the images; for `qemu` the default machine's disk too."""
+    from . import disks, engine, images, vms
 
     with closing(engine.ensure()) as client, engine.told():
-        images.ensure(client, suites or images.SUITES)
+        images.ensure(client, () if driver == "qemu" else images.SUITES)
+    if driver == "qemu":
+        for host in vms.DEFAULT:
+            disks.ensure(host.suite)
 
 
 def up(
@@ -39,18 +42,20 @@ def up(
     hosts: Iterable[Host] | None = None,
     *,
     only: bool = False,
+    driver: str = "container",
     inventory: Path | None = None,
     webui: str = STANDIN,
 ) -> Path:
     """Bring a lab up, or what is missing of it; returns the inventory.
 
     hosts are added to the default three, or with `only` stand for themselves; hosts that the lab has already stay.
+    The default of driver `qemu` is one virtual machine.
     inventory is where to write hosts.yml (default: where it was before, else inventory/sim/hosts.yml for the lab `sim`
     and the lab's own folder for others). webui is `standin`, or an image of the Docker Engine to serve in its place.
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from . import _keys, engine, images, registry
+    from . import _keys, engine, images, registry, vms
     from . import hosts as machines
     from . import inventory as inventories
     from ._common import give_to_owner, lock, say
@@ -60,13 +65,15 @@ def up(
     with lock(STATE / f"{name}.lock", f"the lab {name}"), closing(engine.ensure()) as client, engine.told():
         # 1. Who is wanted: what was asked for, and what is there.
         machines.check_owner(client, name, folder)
-        present = machines.running(client, name)
-        wanted = {} if only else {host.name: host for host in machines.DEFAULT}
+        present = machines.running(client, name) + vms.running(name, folder)
+        default = vms.DEFAULT if driver == "qemu" else machines.DEFAULT
+        wanted = {} if only else {host.name: host for host in default}
         wanted |= {each.host.name: each.host for each in present}
         wanted |= {host.name: host for host in hosts or ()}
         if not wanted:
             raise LabError("--only without --host leaves no host", "give at least one --host NAME=SUITE:BOARD")
-        images.ensure(client, {host.suite for host in wanted.values()}, standin=webui == STANDIN)
+        containers = [host for host in wanted.values() if host.driver == "container"]
+        images.ensure(client, {host.suite for host in containers}, standin=webui == STANDIN)
 
         # 2. What they share.
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,22 +82,27 @@ def up(
         inventories.write_if_new(folder / "models" / "navilab-lab-tiny.safetensors", inventories.tiny_model())
         network = machines.ensure_network(client, name)
         source = images.STANDIN if webui == STANDIN else webui
+        inventories.write_if_new(folder / "known_hosts", inventories.known_hosts(present, host_public))
 
         # 3. The machines, all at once.
-        address = machines.addresses(network, present, wanted.values())
+        address = machines.addresses(network, present, containers)
+        served_at = str(network[2])
 
         def one(host: Host) -> None:
-            done = machines.ensure(client, name, host, address[host.name], login, folder / "host_ed25519")
-            say(f"{name}-{host.name}: {done}, Debian {host.suite}, {host.board}, {address[host.name]}")
+            if host.driver == "qemu":
+                done = vms.ensure(name, host, folder, login, {served_at: registry.NAME})
+            else:
+                done = machines.ensure(client, name, host, address[host.name], login, folder / "host_ed25519")
+            say(f"{name}-{host.name}: {done}, Debian {host.suite}, {host.board}, {address.get(host.name, 'by QEMU')}")
 
         with ThreadPoolExecutor(8) as pool:
-            served = pool.submit(registry.ensure, client, name, str(network[2]), folder, source)
+            served = pool.submit(registry.ensure, client, name, served_at, folder, source)
             for job in [pool.submit(one, host) for host in wanted.values()]:
                 job.result()
             image = served.result()
 
         # 4. What Ansible reads.
-        present = machines.running(client, name)
+        present = machines.running(client, name) + vms.running(name, folder)
         inventories.write_if_new(folder / "known_hosts", inventories.known_hosts(present, host_public))
         path = _inventory_path(name, inventory)
         new = inventories.write_if_new(path, inventories.content(present, image, folder))
@@ -106,12 +118,13 @@ def down(name: str = "sim", *, remove_images: bool = False) -> None:
 
     The engine is stopped too if the lab started it and nothing else runs in it. Images stay as a cache, unless told so.
     """
-    from . import engine, hosts, images
+    from . import disks, engine, hosts, images, vms
     from ._common import lock, say
 
     _check_name(name)
     folder = STATE / name
     with lock(STATE / f"{name}.lock", f"the lab {name}"):
+        removed = vms.remove(folder)
         client = engine.connect()
         if client is None:
             if folder.exists():
@@ -123,8 +136,8 @@ def down(name: str = "sim", *, remove_images: bool = False) -> None:
             return
         with closing(client), engine.told():
             hosts.check_owner(client, name, folder)
-            removed = hosts.remove(client, name)
-            count = images.remove_all(client) if remove_images else 0
+            removed += hosts.remove(client, name)
+            count = images.remove_all(client) + disks.remove_all() if remove_images else 0
         path = _inventory_path(name, None)
         path.unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
@@ -143,10 +156,11 @@ def status(name: str = "sim") -> dict[str, Any]:
     """`{engine, lab, inventory, image, hosts: [{name, state, suite, board, address}]}`; engine null if none answers."""
     import json
 
-    from . import engine, hosts
+    from . import engine, hosts, vms
 
     _check_name(name)
     client = engine.connect()
+    machines = vms.running(name, STATE / name)
     served = STATE / name / "served.json"
     path = _inventory_path(name, None)
     result: dict[str, Any] = {
@@ -159,21 +173,24 @@ def status(name: str = "sim") -> dict[str, Any]:
     if client is not None:
         with closing(client), engine.told():
             result["engine"] = client.version()["Version"]
-            result["hosts"] = [
-                {
-                    "name": one.name,
-                    "state": one.state,
-                    "suite": one.host.suite,
-                    "board": one.host.board,
-                    "address": one.address,
-                }
-                for one in hosts.running(client, name)
-            ]
+            machines += hosts.running(client, name)
+    result["hosts"] = [
+        {
+            "name": one.name,
+            "state": one.state,
+            "suite": one.host.suite,
+            "board": one.host.board,
+            "address": one.address if one.port == 22 else f"{one.address}:{one.port}",
+        }
+        for one in machines
+    ]
     return result
 
 
 def ssh_command(name: str, host: str) -> list[str]:
     """ssh to a host of the lab, by its name in the lab or in the inventory."""
+    from ._common import ssh_words
+
     folder = STATE / name
     full = host if host.startswith(f"{name}-") else f"{name}-{host}"
     known = folder / "known_hosts"
@@ -181,10 +198,8 @@ def ssh_command(name: str, host: str) -> list[str]:
     found = dict(line.split()[0].split(",") for line in lines)
     if full not in found:
         raise LabError(f"no host {full} in the lab {name}", f"it has: {', '.join(found) or 'none; navilab lab up'}")
-    return [
-        "ssh", "-i", str(folder / "id_ed25519"), "-o", f'UserKnownHostsFile="{known}"', "-o", "IdentitiesOnly=yes",
-        "-o", "StrictHostKeyChecking=yes", f"lab@{found[full]}",
-    ]  # fmt: skip
+    address, _, port = found[full].strip("[").partition("]:")
+    return ssh_words(folder, address, int(port or 22))
 
 
 def _check_name(name: str) -> None:

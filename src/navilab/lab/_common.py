@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -37,6 +38,19 @@ class LabError(Exception):
 def say(text: str) -> None:
     """One line of progress, at once, also through a pipe."""
     print(text, flush=True)
+
+
+def which(tool: str) -> str | None:
+    """A program, also where only root's PATH has it."""
+    return shutil.which(tool, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+
+
+def ssh_words(folder: Path, address: str, port: int) -> list[str]:
+    """ssh to a host of the lab whose keys are in folder."""
+    return [
+        "ssh", "-i", str(folder / "id_ed25519"), "-o", f'UserKnownHostsFile="{folder / "known_hosts"}"',
+        "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=yes", "-p", str(port), f"lab@{address}",
+    ]  # fmt: skip
 
 
 @contextmanager

@@ -435,10 +435,16 @@ def kfd_accepts(kernel: str, mec: int, chip: Chip, atomics: bool) -> bool:
     return kernel == "5.10" or mec >= (145 if chip in (NAVI10, NAVI14) else 92)
 
 
-def write_tree(root: Path, board: str, kernel: str) -> list[DeviceNode]:
+def firmware(board: str) -> str:
+    """A file below amdgpu/ that a host's first board can't start without."""
+    return f"{BOARDS[board].boards[0][0].chip.name}_mec.bin"
+
+
+def write_tree(root: Path, board: str, kernel: str, *, firmware: bool = True) -> list[DeviceNode]:
     """Write the tree of a host of BOARDS below `root`, and return the device nodes that belong to it.
 
     `kernel` is a series of KERNELS or a release of one (`6.1.0-56-amd64`). The node list has /dev/kfd first, if any.
+    Without firmware the driver has not bound the boards.
     Raises KeyError for an unknown board, ValueError for an unknown kernel.
     """
     host, series = BOARDS[board], _series(kernel)
@@ -447,7 +453,7 @@ def write_tree(root: Path, board: str, kernel: str) -> list[DeviceNode]:
     gpus: list[_Gpu] = []
     for product, slot in host.boards:
         chip = product.chip
-        bound = host.bound and series in chip.mec
+        bound = host.bound and series in chip.mec and firmware
         *others, gpu, audio = _functions(product, slot, "amdgpu" if bound else None)
         for function in (*others, audio):
             _write_function(root, function)

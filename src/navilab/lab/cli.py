@@ -36,6 +36,10 @@ def add_parser(subparsers: Any) -> None:
         metavar="NAME=SUITE:BOARD",
         help="one more host, e.g. extra=bookworm:two-boards",
     )
+    drivers = {"choices": ["container", "qemu"], "default": "container"}
+    up.add_argument(
+        "--driver", **drivers, help="qemu: virtual machines, with a kernel of their own (default: container)"
+    )
     up.add_argument("--only", action="store_true", help="just these hosts, not the default three")
     up.add_argument(
         "--inventory", type=Path, metavar="FILE", help="where to write the inventory (default: inventory/sim/hosts.yml)"
@@ -48,7 +52,10 @@ def add_parser(subparsers: Any) -> None:
     down.add_argument("--images", action="store_true", help="the cached base images too")
     status = command("status", _status, "show what is up")
     status.add_argument("--json", action="store_true", help="as JSON")
-    command("prepare", _prepare, "make sure of the Docker Engine and the images, the slow part of a first `up`")
+    prepare = command(
+        "prepare", _prepare, "make sure of the Docker Engine and the images, the slow part of a first `up`"
+    )
+    prepare.add_argument("--driver", **drivers, help="of the `up` to prepare for")
     ssh = command("ssh", _ssh, "log in to a host, or run a command there")
     ssh.add_argument("host", help="e.g. bookworm or sim-bookworm")
     ssh.add_argument("command", nargs=argparse.REMAINDER, help="to run instead of a shell")
@@ -65,8 +72,11 @@ def _guarded(handler: Any, arguments: argparse.Namespace) -> int:
 def _up(arguments: argparse.Namespace) -> int:
     from navilab.lab.hosts import Host
 
-    hosts = [Host.parse(text) for text in arguments.host]
-    inventory = lab.up(arguments.name, hosts, only=arguments.only, inventory=arguments.inventory, webui=arguments.webui)
+    hosts = [Host.parse(text, arguments.driver) for text in arguments.host]
+    inventory = lab.up(
+        arguments.name, hosts, only=arguments.only, driver=arguments.driver,
+        inventory=arguments.inventory, webui=arguments.webui,
+    )  # fmt: skip
     if not arguments.site:
         return 0
     from navilab.cli import main
@@ -80,7 +90,7 @@ def _down(arguments: argparse.Namespace) -> int:
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
-    lab.prepare()
+    lab.prepare(arguments.driver)
     return 0
 
 

@@ -54,7 +54,7 @@ def ensure() -> docker.DockerClient:
     if client is None and not shutil.which("dockerd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):
         wanted = list(PACKAGES)
     if wanted:
-        _install(wanted)
+        install(wanted)
     if client is None:
         client = connect()
         if client is not None:  # where systemd runs, the package has started it
@@ -110,7 +110,8 @@ def _start() -> docker.DockerClient:
     return client
 
 
-def _install(packages: Sequence[str]) -> None:
+def install(packages: Sequence[str]) -> None:
+    """Debian packages that the lab needs on this machine."""
     _need_root(f"install {' '.join(packages)}")
     if not shutil.which("apt-get"):
         raise LabError(
@@ -119,7 +120,8 @@ def _install(packages: Sequence[str]) -> None:
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with slow(f"installing {' '.join(packages)}"):
         _run(["apt-get", "update", "--quiet"], env)
-        _run(["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages], env)
+        wait = ["--option", "DPkg::Lock::Timeout=600"]
+        _run(["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *wait, *packages], env)
 
 
 def _need_root(deed: str) -> None:

@@ -10,7 +10,7 @@ import socket
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from ._common import (
 KERNELS = {"bullseye": boards.KERNELS["5.10"], "bookworm": boards.KERNELS["6.1"], "trixie": boards.KERNELS["6.12"]}
 FILES = "/usr/local/lib/navilab-lab"  # where lab-init looks for the board
 BOOT_SECONDS = 120
+MTIME = 1 << 30  # of what the lab puts in: the same content is the same archive
 FIRST_HOST = 11  # host part of the first lab host's address; the registry has 2
 
 # Enough for systemd and a Docker Engine inside. SYS_RESOURCE is missing on machines that are containers themselves;
@@ -61,14 +62,15 @@ VOLUMES = ("/var/lib/docker",)  # anonymous, removed with the container: overlay
 
 @dataclass(frozen=True)
 class Host:
-    """What a user asks for: `NAME=SUITE:BOARD`."""
+    """What a user asks for: `NAME=SUITE:BOARD`, a container or a virtual machine (driver `qemu`, see vms)."""
 
     name: str
     suite: str
     board: str
+    driver: str = "container"
 
     @classmethod
-    def parse(cls, text: str) -> Host:
+    def parse(cls, text: str, driver: str = "container") -> Host:
         match = re.fullmatch(r"(?:([a-z0-9][a-z0-9-]{0,40})=)?([a-z]+):([a-z0-9.-]+)", text)
         if not match:
             raise LabError(f"--host {text}: not NAME=SUITE:BOARD", "for example --host extra=bookworm:two-boards")
@@ -80,7 +82,7 @@ class Host:
         name = match[1] or suite
         if name == "registry":
             raise LabError(f"--host {text}: that is the name of the lab's registry", "take another NAME")
-        return cls(name, suite, board)
+        return cls(name, suite, board, driver)
 
 
 DEFAULT = (
@@ -92,14 +94,15 @@ DEFAULT = (
 
 @dataclass(frozen=True)
 class Running:
-    """A container of the lab as the engine knows it."""
+    """A host of the lab as the engine knows it, or a virtual machine as its process is."""
 
     id: str
-    name: str  # of the container: <lab>-<host>
+    name: str  # <lab>-<host>
     host: Host
     state: str  # created | running | exited | ...
     address: str
     recipe: str
+    port: int = 22
 
 
 def network_name(lab: str) -> str:
@@ -228,14 +231,18 @@ def ensure(client: docker.DockerClient, lab: str, host: Host, address: str, logi
             )  # fmt: skip
             container = client.api.inspect_container(name)
         if container["State"]["Status"] == "created":
-            client.api.put_archive(container["Id"], "/", _archive(root, login, host_key))
+            client.api.put_archive(container["Id"], "/", archive(root, login, host_key))
         if not container["State"]["Running"]:
             done = "started" if done == "kept" else done
             client.api.start(container["Id"])
 
     # 3. Up.
     state = _booted(client, name)
-    _reached(name, address)
+    if not greets(address, 22, 30):
+        raise LabError(
+            f"{name} can't be reached by ssh at {address}",
+            "the engine must run on this machine, and no firewall or VPN may take 10.213.0.0/16",
+        )
     if state != "running":
         failed = _exec(client, name, "systemctl", "list-units", "--failed", "--plain", "--no-legend").split("\n")
         say(f"{name}: systemd is {state}: {', '.join(line.split()[0] for line in failed if line.strip())}")
@@ -254,19 +261,19 @@ def remove(client: docker.DockerClient, lab: str) -> list[str]:
     return sorted(removed)
 
 
-def _archive(root: Path, login: str, host_key: Path) -> bytes:
-    """A tar of what makes this host itself: its board, its ssh host key, who may log in."""
+def archive(root: Path, login: str, host_key: Path, texts: Mapping[str, str] | None = None) -> bytes:
+    """A tar of what makes this host itself: its board, its ssh host key, who may log in, and further texts by path."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
 
         def owned_by_root(info: tarfile.TarInfo) -> tarfile.TarInfo:
-            info.uid = info.gid = 0
+            info.uid, info.gid, info.mtime = 0, 0, MTIME
             info.uname = info.gname = ""
             return info
 
         def put(path: str, mode: int, text: str, owner: int = 0) -> None:
             info = tarfile.TarInfo(path)
-            info.size, info.mode, info.uid, info.gid, info.mtime = len(text), mode, owner, owner, int(time.time())
+            info.size, info.mode, info.uid, info.gid, info.mtime = len(text), mode, owner, owner, MTIME
             tar.addfile(info, io.BytesIO(text.encode("ascii")))
 
         tar.add(root, arcname=FILES.lstrip("/"), filter=owned_by_root)
@@ -275,6 +282,8 @@ def _archive(root: Path, login: str, host_key: Path) -> bytes:
         tar.addfile(home)
         put("home/lab/.ssh/authorized_keys", 0o600, login, 1000)
         put("etc/ssh/ssh_host_ed25519_key", 0o600, host_key.read_text(encoding="ascii"))
+        for path, text in (texts or {}).items():
+            put(path, 0o644, text)
     return buffer.getvalue()
 
 
@@ -314,20 +323,16 @@ def _booted(client: docker.DockerClient, name: str) -> str:
     )
 
 
-def _reached(name: str, address: str) -> None:
-    """Waits until sshd greets from here."""
-    end = time.monotonic() + 30
-    cause = ""
-    while time.monotonic() < end:
+def greets(address: str, port: int, seconds: float, alive: Callable[[], bool] = lambda: True) -> bool:
+    """Waits until sshd greets from here; False after that time, or once the host is no longer alive."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and alive():
         try:
-            with socket.create_connection((address, 22), timeout=3) as connection:
-                connection.settimeout(5)
+            with socket.create_connection((address, port), timeout=3) as connection:
+                connection.settimeout(10)
                 if connection.recv(4) == b"SSH-":
-                    return
-        except OSError as error:
-            cause = str(error)
+                    return True
+        except OSError:
+            pass
         time.sleep(0.2)
-    raise LabError(
-        f"{name} can't be reached by ssh at {address}: {cause or 'no greeting'}",
-        "the engine must run on this machine, and no firewall or VPN may take 10.213.0.0/16",
-    )
+    return False

@@ -106,19 +106,7 @@ def _make_base(client: docker.DockerClient, suite: str) -> None:
     with tempfile.TemporaryDirectory(prefix=WORK) as folder:
         Path(folder).chmod(0o755)  # apt downloads as its own user
         tar = Path(folder) / f"{suite}.tar"
-        log = STATE / f"mmdebstrap-{suite}.log"
-        result = _mmdebstrap(suite, tar, log, MIRROR, SECURITY)
-        if result != 0 and suite == "bullseye":
-            # Out of its long-term support: the archive may have moved, and its Release file has expired then.
-            say(f"Debian {suite} is not at {MIRROR} as it should be: trying archive.debian.org")
-            result = _mmdebstrap(suite, tar, log, *ARCHIVE, '--aptopt=Acquire::Check-Valid-Until "false"')
-        if result != 0:
-            lines = log.read_text(errors="replace").splitlines()
-            cause = [line for line in lines if line.startswith("E:")] or lines[-1:] or ["no output"]
-            raise LabError(
-                f"mmdebstrap could not make Debian {suite}: {cause[0]}",
-                f"see {log}; NAVILAB_DEBIAN_MIRROR and NAVILAB_DEBIAN_SECURITY_MIRROR can name others that answer",
-            )
+        bootstrap(suite, tar)
         changes = [
             'CMD ["/usr/local/sbin/lab-init"]',
             f"LABEL {LABEL_RECIPE}={base_recipe(suite)} {LABEL_ROLE}=image",
@@ -130,6 +118,23 @@ def _make_base(client: docker.DockerClient, suite: str) -> None:
     say(f"base image Debian {suite}: made ({time.monotonic() - start:.0f} s)")
 
 
+def bootstrap(suite: str, tar: Path, *options: str) -> None:
+    """A Debian with the lab's login as a tar, made with mmdebstrap and its further options."""
+    log = STATE / f"mmdebstrap-{tar.stem}.log"
+    result = _mmdebstrap(suite, tar, log, MIRROR, SECURITY, *options)
+    if result != 0 and suite == "bullseye":
+        # Out of its long-term support: the archive may have moved, and its Release file has expired then.
+        say(f"Debian {suite} is not at {MIRROR} as it should be: trying archive.debian.org")
+        result = _mmdebstrap(suite, tar, log, *ARCHIVE, *options, '--aptopt=Acquire::Check-Valid-Until "false"')
+    if result != 0:
+        lines = log.read_text(errors="replace").splitlines()
+        cause = [line for line in lines if line.startswith("E:")] or lines[-1:] or ["no output"]
+        raise LabError(
+            f"mmdebstrap could not make Debian {suite}: {cause[0]}",
+            f"see {log}; NAVILAB_DEBIAN_MIRROR and NAVILAB_DEBIAN_SECURITY_MIRROR can name others that answer",
+        )
+
+
 def _mmdebstrap(suite: str, tar: Path, log: Path, mirror: str, security: str, *options: str) -> int:
     sources = (
         f"deb {mirror} {suite} main",
@@ -139,7 +144,7 @@ def _mmdebstrap(suite: str, tar: Path, log: Path, mirror: str, security: str, *o
     hook = f"--customize-hook='{HERE}/base/customize' \"$1\""
     with log.open("wb") as output:
         return subprocess.run(
-            ["mmdebstrap", *OPTIONS, *options, hook, suite, str(tar), *sources],
+            ["mmdebstrap", *OPTIONS, hook, *options, suite, str(tar), *sources],
             env={**os.environ, "SUITE": suite, "MIRROR": mirror, "SECURITY": security, "TMPDIR": str(tar.parent)},
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
         ).returncode  # fmt: skip

@@ -26,6 +26,7 @@ def content(hosts: Iterable[Running], served: Served, folder: Path) -> str:
             "hosts": {
                 each.name: {
                     "ansible_host": each.address,
+                    **({} if each.port == 22 else {"ansible_port": each.port}),
                     "navilab_lab_suite": each.host.suite,
                     "navilab_lab_board": each.host.board,
                 }
@@ -49,7 +50,12 @@ def content(hosts: Iterable[Running], served: Served, folder: Path) -> str:
 def known_hosts(hosts: Iterable[Running], host_key: str) -> str:
     """One line a host: they share the lab's host key."""
     key = " ".join(host_key.split()[:2])
-    return "".join(f"{each.name},{each.address} {key}\n" for each in hosts)
+    return "".join(f"{each.name},{_known(each)} {key}\n" for each in hosts)
+
+
+def _known(host: Running) -> str:
+    """An address as ssh writes it down."""
+    return host.address if host.port == 22 else f"[{host.address}]:{host.port}"
 
 
 def tiny_model() -> bytes:

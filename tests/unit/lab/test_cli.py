@@ -39,9 +39,17 @@ def test_up_passes_its_options_on(monkeypatch: pytest.MonkeyPatch) -> None:
         "name": "mol",
         "hosts": [hosts.Host("extra", "bookworm", "two-boards"), hosts.Host("trixie", "trixie", "rx5600xt")],
         "only": True,
+        "driver": "container",
         "inventory": None,
         "webui": "standin",
     }
+
+
+def test_hosts_of_the_driver_qemu(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[hosts.Host] = []
+    monkeypatch.setattr(lab, "up", lambda _name, given, **_: seen.extend(given) or Path("hosts.yml"))
+    assert run("up", "--driver", "qemu", "--host", "vm=trixie:no-board") == 0
+    assert seen == [hosts.Host("vm", "trixie", "no-board", "qemu")]
 
 
 def test_site_runs_on_the_new_inventory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,11 +79,14 @@ def test_mistakes_are_told_without_a_traceback(words: list[str], said: str, caps
 def test_ssh_command(state: Path) -> None:
     folder = state / "sim"
     folder.mkdir()
-    (folder / "known_hosts").write_text("sim-bookworm,10.213.0.11 ssh-ed25519 AAAA\n")
+    (folder / "known_hosts").write_text(
+        "sim-bookworm,10.213.0.11 ssh-ed25519 AAAA\nsim-vm,[127.0.0.1]:4022 ssh-ed25519 AAAA\n"
+    )
     for name in ("bookworm", "sim-bookworm"):
         command = lab.ssh_command("sim", name)
         assert command[0] == "ssh"
-        assert command[-1] == "lab@10.213.0.11"
+        assert command[-3:] == ["-p", "22", "lab@10.213.0.11"]
+    assert lab.ssh_command("sim", "vm")[-3:] == ["-p", "4022", "lab@127.0.0.1"]
 
 
 def test_docker_host_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ HOSTS = [
         "1", "sim-bookworm", hosts.Host("bookworm", "bookworm", "rx5500xt-8g"), "running", "10.213.0.11", "r"
     ),
     hosts.Running("2", "sim-two", hosts.Host("two", "trixie", "two-boards"), "running", "10.213.0.12", "r"),
+    hosts.Running("3", "sim-vm", hosts.Host("vm", "trixie", "no-board", "qemu"), "running", "127.0.0.1", "r", 4022),
 ]
 SERVED = Served(
     "registry.navilab.test:5000/navilab/webui-standin@sha256:00", "registry.navilab.test:5000", Path("/l/ca.pem")
@@ -33,6 +34,7 @@ def test_content() -> None:
         "navilab_lab_board": "two-boards",
     }
     assert lab["vars"]["navilab_lab_webui_image"] == SERVED.image
+    assert (lab["hosts"]["sim-vm"]["ansible_host"], lab["hosts"]["sim-vm"]["ansible_port"]) == ("127.0.0.1", 4022)
     # Ansible splits as a shell does, ssh then takes the inner quotes.
     assert 'UserKnownHostsFile="/a folder/lab/known_hosts"' in shlex.split(lab["vars"]["ansible_ssh_common_args"])
 
@@ -41,6 +43,7 @@ def test_known_hosts() -> None:
     assert inventory.known_hosts(HOSTS, "ssh-ed25519 AAAA a comment\n").splitlines() == [
         "sim-bookworm,10.213.0.11 ssh-ed25519 AAAA",
         "sim-two,10.213.0.12 ssh-ed25519 AAAA",
+        "sim-vm,[127.0.0.1]:4022 ssh-ed25519 AAAA",
     ]
 
 
@@ -66,7 +69,7 @@ def test_write_if_new(tmp_path: Path) -> None:
 def test_addresses_stay_and_new_ones_are_free() -> None:
     network = ipaddress.IPv4Network("10.213.0.0/24")
     wanted = [*hosts.DEFAULT, hosts.Host("two", "trixie", "two-boards")]
-    assert hosts.addresses(network, HOSTS, wanted) == {
+    assert hosts.addresses(network, HOSTS[:2], wanted) == {
         "bookworm": "10.213.0.11",
         "two": "10.213.0.12",
         "bullseye": "10.213.0.13",
