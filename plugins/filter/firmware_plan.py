@@ -110,23 +110,6 @@ def source_file(host: dict[str, Any]) -> dict[str, str] | None:
     return {"path": f"{SOURCE_STEM}.list", "content": "\n".join([header, *lines]) + "\n"}
 
 
-def reboot_reasons(host: dict[str, Any]) -> list[str]:
-    """Why the running kernel has not got the firmware on disk: from the live state, not from what a run changed."""
-    reasons = []
-    for board in host["boards"]:
-        if not board["supported"]:
-            continue
-        on_disk = host["firmware"]["mec_by_board"].get(board["bdf"])
-        loaded = board["mec_fw_loaded"]
-        if board["driver"] is None and host["driver"]["loaded"] and not host["firmware"]["missing"]:
-            reasons.append(
-                f"{board['bdf']}: amdgpu is loaded but not bound; the firmware came after the driver's probe"
-            )
-        elif on_disk and loaded and on_disk != loaded:
-            reasons.append(f"{board['bdf']}: MEC firmware {loaded} is loaded, {on_disk} lies on disk")
-    return reasons
-
-
 def firmware_plan(
     host: dict[str, Any], state: str = "present", package: str = "firmware-amd-graphics"
 ) -> dict[str, Any]:
@@ -141,7 +124,6 @@ def firmware_plan(
         "remove": [],
         "initramfs": False,
         "record": record,
-        "reboot_reasons": reboot_reasons(host),
         "shadowed": host["firmware"]["shadowed"],
     }
     ours = [path for path in (f"{SOURCE_STEM}.sources", f"{SOURCE_STEM}.list") if _file(host, path)["exists"]]

@@ -56,7 +56,8 @@ def _result(facts: Mapping[str, Any]) -> str:
     if checks is None:
         return "looked at, not verified" if facts.get("navilab_host") else "lost; see its last task above"
     waived = sum(check["status"] == "waived" for check in checks)
-    return f"verified, {waived} waived" if waived else "verified"
+    reboot = (facts.get("reboot_plan") or {}).get("actions") or []
+    return ", ".join(["verified", *([f"{waived} waived"] if waived else []), *reboot])
 
 
 def _rows(host: str, facts: Mapping[str, Any]) -> list[tuple[str, ...]]:

@@ -82,16 +82,10 @@ def ucode_version(tree: Tree, path: str) -> int | None:
     return None
 
 
-def _initrd_stale(tree: Tree, release: str, paths: Sequence[str]) -> bool | None:
-    """Whether the running kernel's initrd is older than a firmware file's arrival.
-
-    The arrival is the ctime, as dpkg keeps the package's mtime; None for a recorded tree, where it is the unpacking's.
-    """
-    if not tree.live:
-        return None
-    initrd = tree.lookup("/boot/initrd.img-" + release) if release else None
+def _arrival(tree: Tree, paths: Sequence[str]) -> float | None:
+    """When the last of the files came: its ctime, as dpkg keeps the package's mtime; a recorded tree can't tell."""
     times = [seen.st_ctime for seen in map(tree.lookup, paths) if seen]
-    return initrd is not None and bool(times) and initrd.st_mtime < max(times)
+    return max(times) if times and tree.live else None
 
 
 def look_firmware(tree: Tree, boards: Sequence[dict[str, Any]], kernel: dict[str, Any]) -> dict[str, Any]:
@@ -110,6 +104,8 @@ def look_firmware(tree: Tree, boards: Sequence[dict[str, Any]], kernel: dict[str
     found = {name: find(tree, name, folders, version) for name in needed}
     paths = [path for path in found.values() if path]
     directory = folders[-1] + "/amdgpu"
+    arrival, booted = _arrival(tree, paths), tree.boot_time()
+    initrd = tree.lookup("/boot/initrd.img-" + release) if release else None
     return {
         "directory": directory if tree.is_dir(directory) else None,
         "needed": needed,
@@ -117,5 +113,6 @@ def look_firmware(tree: Tree, boards: Sequence[dict[str, Any]], kernel: dict[str
         "shadowed": [path for path in paths if not path.startswith(directory + "/")],
         "mec_on_disk": next(iter(mec.values()), None),
         "mec_by_board": mec,
-        "initrd_stale": _initrd_stale(tree, release, paths),
+        "initrd_stale": bool(initrd and arrival and initrd.st_mtime < arrival) if tree.live else None,
+        "since_boot": bool(arrival and booted and booted < arrival) if tree.live else None,
     }

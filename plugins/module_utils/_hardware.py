@@ -47,15 +47,24 @@ def look_kernel(tree: Tree) -> dict[str, Any]:
     release = tree.read_word("/proc/sys/kernel/osrelease")
     version = re.match(r"(\d{1,4})\.(\d{1,4})", release or "", re.ASCII)
     flavour = _FLAVOUR.search(release or "")
+    installed = installed_kernels(tree)
     return {
         "release": release,
         "version": [int(number) for number in version.groups()] if version else [],
         "flavour": flavour.group(1) if flavour else "",
         "arch": os.uname().machine if tree.live else "",
-        "installed": installed_kernels(tree),
+        "installed": installed,
+        "pending": _pending(tree, installed),
         "headers": kernels_with_headers(tree),
         "secure_boot": _secure_boot(tree),
     }
+
+
+def _pending(tree: Tree, installed: list[str]) -> str | None:
+    """The newest kernel, if it came after this boot: one that was there already is not what the machine boots."""
+    booted = tree.boot_time()
+    newest = tree.lookup(f"/boot/vmlinuz-{installed[-1]}") if installed else None
+    return installed[-1] if newest and booted and booted < newest.st_ctime else None
 
 
 def _secure_boot(tree: Tree) -> bool | None:

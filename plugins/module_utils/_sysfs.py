@@ -14,6 +14,7 @@ import grp
 import os
 import re
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,10 @@ class Tree:
         text = clean(f"{path}: {what}")
         if text not in self.problems and len(self.problems) < MAX_PROBLEMS:
             self.problems.append(text)
+
+    def boot_time(self) -> float | None:
+        """When the running kernel started, in seconds since the epoch; None for a recorded tree."""
+        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) if self.live else None
 
     # -- paths ---------------------------------------------------------------------------------------------------
 

@@ -95,8 +95,8 @@ host:
       type: dict
     kernel:
       description: C(release), C(version) as V([major, minor]), Debian's C(flavour) (V(amd64), V(cloud-amd64),
-        V(rt-amd64) or empty), C(arch), the releases C(installed), newest last, and among them those
-        with C(headers); C(secure_boot) is null on a machine without UEFI.
+        V(rt-amd64) or empty), C(arch), the releases C(installed), newest last, which of them came after this boot and
+        is C(pending), and those with C(headers); C(secure_boot) is null on a machine without UEFI.
       type: dict
     boards:
       description:

@@ -90,6 +90,11 @@ class Host:
     failures: tuple[Failure, ...] = ()
     checks: tuple[Mapping[str, Any], ...] = ()
 
+    @property
+    def waits_for_reboot(self) -> bool:
+        """Whether it stopped for no other reason than a reboot that is due, which the role reboot says so."""
+        return bool(self.failures) and self.failures[-1].message.startswith("reboot_required:")
+
 
 @dataclass(frozen=True, slots=True)
 class Note:

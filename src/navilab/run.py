@@ -44,6 +44,7 @@ class Exit(IntEnum):
     FAILED = 2
     UNREACHABLE = 3
     NOTHING_RAN = 4
+    REBOOT = 5
     USAGE = 64
     INTERRUPTED = 130
 
@@ -59,6 +60,7 @@ _MEANING = {
     Exit.FAILED: "at least one host failed",
     Exit.UNREACHABLE: "no host failed, at least one could not be reached",
     Exit.NOTHING_RAN: "nothing ran: error in the playbook, the inventory or --limit",
+    Exit.REBOOT: "no host failed, at least one has to be rebooted before it can go on; reboot, then run again",
     Exit.USAGE: "wrong usage",
     Exit.INTERRUPTED: "interrupted; run it again to go on",
 }
@@ -95,10 +97,13 @@ class Outcome:
             return Exit.INTERRUPTED
         if not self.run.finished or not self.run.hosts:
             return Exit.INTERNAL if self.run.began else Exit.NOTHING_RAN
-        if self.run.having(events.Status.FAILED):
+        failed = self.run.having(events.Status.FAILED)
+        if not all(host.waits_for_reboot for host in failed):
             return Exit.FAILED
         if self.run.having(events.Status.UNREACHABLE):
             return Exit.UNREACHABLE
+        if failed:
+            return Exit.REBOOT
         return Exit.OK if self.rc == 0 else Exit.INTERNAL
 
 

@@ -28,7 +28,7 @@ SITE = """
     - name: Say it
       ansible.builtin.debug: {msg: "{{ word | default('hello') }}"}
     - name: Refuse
-      ansible.builtin.fail: {msg: "kfd_node: missing"}
+      ansible.builtin.fail: {msg: "{{ why | default('kfd_node: missing') }}"}
       when: inventory_hostname == broken | default('')
     - name: Environment
       ansible.builtin.command: printenv ANSIBLE_CONFIG NAVILAB_TEST
@@ -99,6 +99,11 @@ def test_a_failed_host_is_2_and_says_why(place: Path) -> None:
     outcome = go(place, "--extra-vars=broken=two")
     assert outcome.exit is Exit.FAILED
     assert [host.name for host in outcome.run.having(events.Status.FAILED)] == ["two"]
+
+
+def test_a_host_that_waits_for_a_reboot_is_5(place: Path) -> None:
+    outcome = go(place, "--extra-vars={'broken': 'two', 'why': 'reboot_required: a kernel'}")
+    assert outcome.exit is Exit.REBOOT
 
 
 def test_an_unreachable_host_is_3(place: Path) -> None:

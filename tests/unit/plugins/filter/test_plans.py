@@ -103,15 +103,6 @@ def test_firmware_that_is_there(host: dict[str, Any]) -> None:
     assert firmware_plan(host)["source"] == source
 
 
-def test_reboot_is_required_by_what_is_loaded(host: dict[str, Any]) -> None:
-    host["firmware"] = {"missing": [], "shadowed": [], "mec_by_board": {"0000:0a:00.0": 146}, "initrd_stale": False}
-    assert firmware_plan(host)["reboot_reasons"] == []
-    host["firmware"]["mec_by_board"] = {"0000:0a:00.0": 151}
-    assert "146 is loaded, 151 lies on disk" in firmware_plan(host)["reboot_reasons"][0]
-    host["boards"] = [{**host["boards"][0], "driver": None}]
-    assert "not bound" in firmware_plan(host)["reboot_reasons"][0]
-
-
 def test_firmware_goes_out_only_if_it_came_in(host: dict[str, Any]) -> None:
     installed(host, "firmware-amd-graphics")
     assert firmware_plan(host, state="absent")["actions"] == []

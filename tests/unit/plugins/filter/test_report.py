@@ -29,6 +29,8 @@ def test_table_names_every_host() -> None:
     assert header.split() == ["HOST", "BOARD", "VRAM", "PROFILE", "URL", "RESULT"]
     assert good.split("  ")[0] == "good" and "http://127.0.0.1:7860" in good and good.endswith("verified, 1 waived")
     assert bad.endswith("failed: board_present")
+    hostvars["good"]["reboot_plan"] = {"actions": ["reboot required: a kernel"]}
+    assert summary(["good"], hostvars).endswith("verified, 1 waived, reboot required: a kernel")
     assert gone.startswith("gone") and "lost" in gone
 
 

@@ -49,7 +49,7 @@ def test_debians_files(tmp_path: Path) -> None:
     assert (seen["missing"], seen["shadowed"]) == ([], [])
     assert len(seen["needed"]) == 12
     assert (seen["mec_on_disk"], seen["mec_by_board"]) == (146, {"0000:0a:00.0": 146})
-    assert seen["initrd_stale"] is None  # of a recorded tree
+    assert seen["initrd_stale"] is seen["since_boot"] is None  # of a recorded tree
 
 
 @pytest.mark.parametrize("link", ["usr/lib", "/usr/lib"])
@@ -194,7 +194,9 @@ def test_an_initrd_older_than_the_firmware_is_stale(
     tree = Tree(str(tmp_path))
     monkeypatch.setattr(tree, "live", True)
     monkeypatch.setattr(tree, "host_path", lambda path: str(tmp_path) + path)
-    assert look_firmware(tree, [board()], KERNEL)["initrd_stale"] is stale
+    monkeypatch.setattr(tree, "boot_time", lambda: now - age)
+    seen = look_firmware(tree, [board()], KERNEL)
+    assert (seen["initrd_stale"], seen["since_boot"]) == (stale, stale)
     initrd.rename(tmp_path / "boot/initrd.img-other")
     assert look_firmware(tree, [board()], KERNEL)["initrd_stale"] is False
 

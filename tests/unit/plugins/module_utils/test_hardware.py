@@ -171,6 +171,7 @@ def test_nothing_at_all(tmp_path: Path) -> None:
         "flavour": "",
         "arch": "",
         "installed": [],
+        "pending": None,
         "headers": [],
         "secure_boot": None,
     }
