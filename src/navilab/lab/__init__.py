@@ -65,7 +65,8 @@ def up(
     with lock(STATE / f"{name}.lock", f"the lab {name}"), closing(engine.ensure()) as client, engine.told():
         # 1. Who is wanted: what was asked for, and what is there.
         machines.check_owner(client, name, folder)
-        present = machines.running(client, name) + vms.running(name, folder)
+        boxes = machines.running(client, name)
+        present = boxes + vms.running(name, folder)
         default = vms.DEFAULT if driver == "qemu" else machines.DEFAULT
         wanted = {} if only else {host.name: host for host in default}
         wanted |= {each.host.name: each.host for each in present}
@@ -85,7 +86,7 @@ def up(
         inventories.write_if_new(folder / "known_hosts", inventories.known_hosts(present, host_public))
 
         # 3. The machines, all at once.
-        address = machines.addresses(network, present, containers)
+        address = machines.addresses(network, boxes, containers)
         served_at = str(network[2])
 
         def one(host: Host) -> None:

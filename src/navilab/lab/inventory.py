@@ -16,6 +16,12 @@ from .registry import Served
 
 HEADER = "# Made by `navilab lab up`, made again by each. Role variables belong into group_vars/ beside it.\n---\n"
 
+WAIVE = {"kfd_gpu_node": "the driver has no GPU in a virtual machine, an overlay adds the board to its topology"}
+VM = {
+    "verify_waive": dict(WAIVE),
+    "webui_kfd_waive": dict(WAIVE),
+}  # in place of what sim/group_vars waive for containers
+
 
 def content(hosts: Iterable[Running], served: Served, folder: Path) -> str:
     """hosts.yml: group `lab`, its hosts with their addresses, and what all have in common."""
@@ -29,6 +35,7 @@ def content(hosts: Iterable[Running], served: Served, folder: Path) -> str:
                     **({} if each.port == 22 else {"ansible_port": each.port}),
                     "navilab_lab_suite": each.host.suite,
                     "navilab_lab_board": each.host.board,
+                    **(VM if each.host.driver == "qemu" else {}),
                 }
                 for each in hosts
             },
