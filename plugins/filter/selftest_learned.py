@@ -32,6 +32,11 @@ options:
     type: list
     elements: dict
     required: true
+  pulled:
+    description: Results of M(community.docker.docker_image_pull), for images that came after the look.
+    type: list
+    elements: dict
+    default: []
 """
 
 EXAMPLES = r"""
@@ -49,17 +54,15 @@ _value:
 """
 
 
-def selftest_learned(host: dict[str, Any], results: list[dict[str, Any]]) -> dict[str, Any]:
-    containers = [result.get("container") or {} for result in results]
-    images = {
-        result["item"]["image"]: {"id": container["Image"], "digests": [], "size": None}
-        for result, container in zip(results, containers)
-        if container.get("Image")
-    }
-    host = {**host, "docker": {**host["docker"], "images": {**images, **_there(host)}}}
+def selftest_learned(
+    host: dict[str, Any], results: list[dict[str, Any]], pulled: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    images = {result["item"]: {"id": result["image"]["Id"], "digests": [], "size": None} for result in pulled or []}
+    host = {**host, "docker": {**host["docker"], "images": {**host["docker"]["images"], **images}}}
     found, problems = {}, []
-    for result, container in zip(results, containers):
-        test, said = result["item"], str(container.get("Output") or result.get("msg") or "")
+    for result in results:
+        test = result["item"]
+        said = str((result.get("container") or {}).get("Output") or result.get("msg") or "")
         seen = _selftest.parse(said)
         if seen is None:
             problems.append(_not_run(test, said))
@@ -70,10 +73,6 @@ def selftest_learned(host: dict[str, Any], results: list[dict[str, Any]]) -> dic
     before = (host["records"].get(_selftest.RECORD) or {}).get("results") or {}
     records = {**host["records"], _selftest.RECORD: {"results": {**before, **found}}}
     return {"host": {**host, "records": records}, "problems": problems}
-
-
-def _there(host: dict[str, Any]) -> dict[str, Any]:
-    return {reference: image for reference, image in host["docker"]["images"].items() if image}
 
 
 def _not_run(test: dict[str, Any], said: str) -> dict[str, str]:

@@ -23,9 +23,11 @@ def learn(
     """The learning after one test whose container printed a result between other lines."""
     result = {"schema": 1, "simulated": False, "torch": "2.11.0", "hip": "7.14", "seconds": 9.1, "decision": made}
     output = f"a library says hello\n{json.dumps(result)}\n" if made else said
-    (test,) = webui_plan(host, settings)["selftests"]
-    container = {"Output": output, "Image": "sha256:1"}
-    return selftest_learned(host, [{"item": test, "container": container}])
+    plan = webui_plan(host, settings)
+    pulled = [{"item": reference, "image": {"Id": "sha256:1"}} for reference in plan["pull"]]
+    tested = [{"item": test, "container": {"Output": output}} for test in plan["selftests"]]
+    assert len(tested) == 1
+    return selftest_learned(host, tested, pulled)
 
 
 def test_a_result_is_kept_and_counts(host: dict[str, Any], settings: dict[str, Any]) -> None:
