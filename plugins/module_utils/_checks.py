@@ -134,7 +134,8 @@ def _release(facts: Facts) -> Verdict:
         known = ", ".join(f"{number} ({codename})" for number, codename in RELEASES.items())
         return _failed(
             f"/etc/os-release says {name}",
-            f"use Debian {known}; for a close relative, at your own risk, verify_waive: {{release: your reason}}",
+            f"use Debian {known}; for a close relative, at your own risk, preflight_waive and verify_waive: "
+            "{release: your reason}",
         )
     note = ""
     if release["version_id"] == "11":
