@@ -1,0 +1,156 @@
+"""What an image is made from, what its names follow from, and what a builder has to do for it."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.navilab.webui.plugins.filter.image_fetch_problem import image_fetch_problem
+from ansible_collections.navilab.webui.plugins.filter.image_plan import image_plan
+from ansible_collections.navilab.webui.plugins.filter.image_recipe import image_recipe
+
+ROLES = Path(__file__).parents[4] / "roles"
+LOCKS = ("pip", "py311", "py311-extensions", "py310", "py310-extensions")
+
+
+@pytest.fixture
+def image() -> dict[str, Any]:
+    """The image role's settings with its own defaults and profiles."""
+    defaults = yaml.safe_load((ROLES / "image/defaults/main.yml").read_text())
+    variables = yaml.safe_load((ROLES / "image/vars/main.yml").read_text())
+    made = {key.removeprefix("image_"): value for key, value in defaults.items()}
+    made.update(profiles=variables["image_profile_data"], locks=dict.fromkeys(LOCKS, "a==1 --hash=sha256:1"))
+    made.update(files_digest="f", tokenizer_digest="", debian_pythons={"bookworm": "3.11"}, tools=["git"])
+    return made
+
+
+@pytest.fixture
+def builder(host: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
+    host["docker"].update(installed=True, running=True)
+    host["disk"] = {"/var/lib/docker": {"free_mib": 50000}}
+    host["dpkg"]["packages"] = {"git": {"installed": True}}
+    recipe = image_recipe("cpu", image)
+    paths = [part["path"] for part in recipe["sources"] + recipe["wheels"]]
+    host["files"] = {f"{image['cache_dir']}/{path}": {"exists": False} for path in paths}
+    return host
+
+
+def changed(image: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return image_recipe("cpu", {**copy.deepcopy(image), **changes})
+
+
+def test_a_mirror_gives_the_same_image(image: dict[str, Any]) -> None:
+    mirror = [{**each, "url": f"/mirrors/{each['name']}.bundle"} for each in image["repositories"]]
+    assert changed(image, repositories=mirror)["image"] == changed(image)["image"]
+
+
+def test_another_commit_changes_its_source_alone(image: dict[str, Any]) -> None:
+    other = copy.deepcopy(image["extensions"])
+    other[2]["commit"] = "0" * 40
+    before, after = changed(image), changed(image, extensions=other)
+    assert before["image"] != after["image"]
+    differing = {a["name"] for b, a in zip(before["sources"], after["sources"], strict=True) if a["path"] != b["path"]}
+    assert differing == {"sd-webui-regional-prompter"}
+    assert (before["wheels"], before["base"]) == (after["wheels"], after["base"])
+
+
+def test_without_extensions_nothing_of_theirs_comes_in(image: dict[str, Any]) -> None:
+    recipe = changed(image, extensions=[])
+    assert [each["name"] for each in recipe["wheels"]] == ["torch", "pip", "webui"]
+    assert recipe["arguments"] == []
+    assert {each["kind"] for each in recipe["sources"]} == {"clip", "webui", "repository"}
+
+
+def test_every_content_is_in_the_name(image: dict[str, Any]) -> None:
+    names = [
+        changed(image)["image"],
+        changed(image, files_digest="g")["image"],
+        changed(image, tokenizer_digest="t")["image"],
+        changed(image, debian_suite="trixie")["image"],
+        changed(image, locks={**image["locks"], "py311": "a==2"})["image"],
+    ]
+    assert len(set(names)) == len(names)
+
+
+def test_an_image_that_is_there_needs_nothing(image: dict[str, Any], builder: dict[str, Any]) -> None:
+    recipe = image_recipe("cpu", image)
+    builder["docker"]["images"] = {recipe["image"]: {"id": "sha256:1"}}
+    builder["disk"]["/var/lib/docker"]["free_mib"] = 1  # not asked for
+    plan = image_plan(builder, [recipe], image)
+    assert (plan["actions"], plan["problems"], plan["builds"]) == ([], [], [])
+
+
+def test_only_what_is_missing_is_fetched(image: dict[str, Any], builder: dict[str, Any]) -> None:
+    recipe = image_recipe("cpu", image)
+    builder["docker"]["images"] = {recipe["base"]: {"id": "sha256:2"}}
+    for seen in builder["files"].values():
+        seen["exists"] = True
+    controlnet = next(each for each in recipe["sources"] if each["name"] == "sd-webui-controlnet")
+    builder["files"][f"{image['cache_dir']}/{controlnet['path']}"]["exists"] = False
+    actions = image_plan(builder, [recipe], image)["actions"]
+    assert actions == [
+        f"fetch sd-webui-controlnet {controlnet['commit'][:12]} from {controlnet['url']}",
+        f"build image {recipe['image']}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"min_disk_mib": 60000}, "disk_space"),
+        ({"webui": {"url": "https://git.example/webui.git", "commit": "master"}}, "source_commit"),
+        ({"debian_suite": "trixie"}, "base_image"),
+    ],
+)
+def test_problems_stop_before_anything(
+    image: dict[str, Any], builder: dict[str, Any], changes: dict[str, Any], problem: str
+) -> None:
+    image.update(changes)
+    recipe = image_recipe("cpu", image)
+    for part in recipe["sources"]:
+        builder["files"][f"{image['cache_dir']}/{part['path']}"] = {"exists": False}
+    plan = image_plan(builder, [recipe], image)
+    assert [each["id"] for each in plan["problems"]] == [problem]
+    assert plan["actions"] == []
+
+
+def test_rocm52_asks_for_a_base_with_its_python(image: dict[str, Any], builder: dict[str, Any]) -> None:
+    image["profiles"]["rocm52"]["base"] = ""
+    recipe = image_recipe("rocm52", image)
+    builder["files"] |= {f"{image['cache_dir']}/{part['path']}": {"exists": False} for part in recipe["wheels"]}
+    (problem,) = image_plan(builder, [recipe], image)["problems"]
+    assert "image_profiles_extra: {rocm52: {base: python:3.10-slim-bookworm}}" in problem["remedy"]
+
+
+def test_absent_takes_out_what_came_in(image: dict[str, Any], builder: dict[str, Any]) -> None:
+    builder["records"]["image"] = {"images": ["navilab/webui:cpu-1", "gone:1"], "packages": ["mmdebstrap"]}
+    builder["docker"]["images"] = {"navilab/webui:cpu-1": {"id": "sha256:1"}, "gone:1": None}
+    plan = image_plan(builder, [], {**image, "state": "absent"})
+    assert (plan["remove_images"], plan["remove"]) == (["navilab/webui:cpu-1"], ["mmdebstrap"])
+
+
+@pytest.mark.parametrize(
+    ("stderr", "check", "told"),
+    [
+        ("fatal: could not read Username for 'https://x': terminal prompts disabled", "source_available", "Username"),
+        ("fatal: remote error: upload-pack: not our ref 00", "source_commit", "not our ref"),
+        ("fatal: bad object 00", "source_commit", "bad object"),
+        ("[Errno 28] No space left on device", "source_available", "No space left"),
+    ],
+)
+def test_a_failed_source_is_named(stderr: str, check: str, told: str) -> None:
+    problem = image_fetch_problem({"name": "BLIP", "commit": "00", "url": "https://x", "stderr": stderr})
+    assert problem["id"] == check
+    assert problem["evidence"].startswith("BLIP 00 from https://x: ")
+    assert told in problem["evidence"]
+
+
+def test_failed_wheels_are_named() -> None:
+    stdout = (
+        "Looking in indexes: https://x\n  Could not fetch URL https://x/torch/: 403 Client Error: Forbidden - skipping"
+    )
+    result = {"name": "torch", "stdout": stdout, "stderr": "ERROR: No matching distribution found for torch==2"}
+    assert "wheels of torch: Could not fetch URL https://x/torch/: 403" in image_fetch_problem(result)["evidence"]
