@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["LabError", "down", "prepare", "status", "up"]
 
 STANDIN = "standin"
+REAL = "real"
 
 
 def prepare(driver: str = "container") -> None:
@@ -45,17 +46,19 @@ def up(
     driver: str = "container",
     inventory: Path | None = None,
     webui: str = STANDIN,
+    mirrors: Path | None = None,
 ) -> Path:
     """Bring a lab up, or what is missing of it; returns the inventory.
 
     hosts are added to the default three, or with `only` stand for themselves; hosts that the lab has already stay.
     The default of driver `qemu` is one virtual machine.
     inventory is where to write hosts.yml (default: where it was before, else inventory/sim/hosts.yml for the lab `sim`
-    and the lab's own folder for others). webui is `standin`, or an image of the Docker Engine to serve in its place.
+    and the lab's own folder for others). webui is `standin`, an image of the Docker Engine to serve in its place, or
+    `real`: then the image role builds the webui itself for the CPU, from a folder of mirrors if there is one.
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from . import _keys, engine, images, registry, vms
+    from . import _keys, engine, images, real, registry, vms
     from . import hosts as machines
     from . import inventory as inventories
     from ._common import give_to_owner, lock, say
@@ -82,7 +85,8 @@ def up(
         host_public = _keys.ssh_pair(folder / "host_ed25519", f"navilab lab {name} hosts")
         inventories.write_if_new(folder / "models" / "navilab-lab-tiny.safetensors", inventories.tiny_model())
         network = machines.ensure_network(client, name)
-        source = images.STANDIN if webui == STANDIN else webui
+        source = {STANDIN: images.STANDIN, REAL: None}.get(webui, webui)
+        folder_of_mirrors = real.find_mirrors(mirrors) if webui == REAL else None
         inventories.write_if_new(folder / "known_hosts", inventories.known_hosts(present, host_public))
 
         # 3. The machines, all at once.
@@ -101,12 +105,16 @@ def up(
             for job in [pool.submit(one, host) for host in wanted.values()]:
                 job.result()
             image = served.result()
+        extra: dict[str, Any] = {}
+        if webui == REAL:
+            image = image.with_image(real.publish(image.port, image.registry, folder_of_mirrors))
+            extra = real.host_variables(folder_of_mirrors)
 
         # 4. What Ansible reads.
         present = machines.running(client, name) + vms.running(name, folder)
         inventories.write_if_new(folder / "known_hosts", inventories.known_hosts(present, host_public))
         path = _inventory_path(name, inventory)
-        new = inventories.write_if_new(path, inventories.content(present, image, folder))
+        new = inventories.write_if_new(path, inventories.content(present, image, folder, extra))
         inventories.write_if_new(folder / "inventory", f"{path}\n")
         give_to_owner(STATE)
         give_to_owner(path)

@@ -45,7 +45,16 @@ def add_parser(subparsers: Any) -> None:
         "--inventory", type=Path, metavar="FILE", help="where to write the inventory (default: inventory/sim/hosts.yml)"
     )
     up.add_argument(
-        "--webui", default=lab.STANDIN, metavar="standin|IMAGE", help="what the lab's registry serves as the webui"
+        "--webui",
+        default=lab.STANDIN,
+        metavar="standin|real|IMAGE",
+        help="what the lab's registry serves as the webui; real: the webui itself on the CPU, built here",
+    )
+    up.add_argument(
+        "--mirrors",
+        type=Path,
+        metavar="DIR",
+        help="with real: git bundles to build from (default: ../shared/mirrors if it is there, else upstream)",
     )
     up.add_argument("--site", action="store_true", help="run `navilab site` on it afterwards")
     down = command("down", _down, "take the lab away, with all that it made")
@@ -75,7 +84,7 @@ def _up(arguments: argparse.Namespace) -> int:
     hosts = [Host.parse(text, arguments.driver) for text in arguments.host]
     inventory = lab.up(
         arguments.name, hosts, only=arguments.only, driver=arguments.driver,
-        inventory=arguments.inventory, webui=arguments.webui,
+        inventory=arguments.inventory, webui=arguments.webui, mirrors=arguments.mirrors,
     )  # fmt: skip
     if not arguments.site:
         return 0

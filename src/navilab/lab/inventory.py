@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ VM = {
 }  # in place of what sim/group_vars waive for containers
 
 
-def content(hosts: Iterable[Running], served: Served, folder: Path) -> str:
-    """hosts.yml: group `lab`, its hosts with their addresses, and what all have in common."""
+def content(hosts: Iterable[Running], served: Served, folder: Path, extra: Mapping[str, Any] | None = None) -> str:
+    """hosts.yml: group `lab`, its hosts with their addresses, and what all have in common, `extra` with it."""
     known_hosts = json.dumps(str(folder / "known_hosts"))  # quoted for ssh, which splits at spaces
     ssh = f"-o 'UserKnownHostsFile={known_hosts}' -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
     data: dict[str, Any] = {
@@ -48,6 +48,7 @@ def content(hosts: Iterable[Running], served: Served, folder: Path) -> str:
                 "navilab_lab_registry": served.registry,
                 "navilab_lab_registry_ca_file": str(served.ca_file),
                 "navilab_lab_model": str(folder / "models" / "navilab-lab-tiny.safetensors"),
+                **(extra or {}),
             },
         }
     }

@@ -9,7 +9,7 @@ import tarfile
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +29,24 @@ ADDRESS = f"{NAME}:{PORT}"
 class Served:
     """What the hosts pull."""
 
-    image: str  # registry.navilab.test:5000/navilab/...@sha256:...
+    image: str  # registry.navilab.test:5000/navilab/...@sha256:...; empty while nothing has been put in
     registry: str
     ca_file: Path
+    port: int = 0  # on this machine's loopback
+
+    def with_image(self, image: str) -> Served:
+        return replace(self, image=image)
 
 
 def container_name(lab: str) -> str:
     return f"{lab}-registry"
 
 
-def ensure(client: docker.DockerClient, lab: str, address: str, folder: Path, source: str) -> Served:
-    """The registry runs and holds the image `source` of the engine; pushed again only if that image is another one."""
+def ensure(client: docker.DockerClient, lab: str, address: str, folder: Path, source: str | None) -> Served:
+    """The registry runs and holds the image `source` of the engine; pushed again only if that image is another one.
+
+    Without a source it only runs, for somebody else to push to.
+    """
     cert, key = _keys.certificate(folder, lab, NAME)
     image = images.image_id(client, images.REGISTRY)
     recipe = tree_digest(image, address, cert.decode(), key.decode())
@@ -77,10 +84,13 @@ def ensure(client: docker.DockerClient, lab: str, address: str, folder: Path, so
         client.api.start(name)
         container = client.api.inspect_container(name)
     ca_file = folder / "ca.pem"
-    return Served(f"{ADDRESS}/{_push(client, container, source, folder)}", ADDRESS, ca_file)
+    port = int(client.api.port(container["Id"], PORT)[0]["HostPort"])
+    _answers(port)
+    image = f"{ADDRESS}/{_push(client, container, source, port, folder)}" if source else ""
+    return Served(image, ADDRESS, ca_file, port)
 
 
-def _push(client: docker.DockerClient, container: dict[str, Any], source: str, folder: Path) -> str:
+def _push(client: docker.DockerClient, container: dict[str, Any], source: str, port: int, folder: Path) -> str:
     """REPOSITORY@DIGEST of the image in the registry."""
     repository = "navilab/webui-standin" if source == images.STANDIN else "navilab/webui"
     identity = images.image_id(client, source)
@@ -88,9 +98,7 @@ def _push(client: docker.DockerClient, container: dict[str, Any], source: str, f
     known = json.loads(memory.read_text(encoding="ascii")) if memory.exists() else {}
     if known.get("registry") == container["Id"] and known.get("image") == identity:
         return str(known["reference"])
-    port = client.api.port(container["Id"], PORT)[0]["HostPort"]
     with slow(f"putting {source.removesuffix(':latest')} into the lab's registry"):
-        _answers(int(port))
         target = f"127.0.0.1:{port}/{repository}"
         client.api.tag(source, target, "lab")
         try:

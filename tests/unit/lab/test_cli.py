@@ -42,6 +42,7 @@ def test_up_passes_its_options_on(monkeypatch: pytest.MonkeyPatch) -> None:
         "driver": "container",
         "inventory": None,
         "webui": "standin",
+        "mirrors": None,
     }
 
 
