@@ -1,4 +1,5 @@
-"""The command line: `navilab site|verify|selftest|plan|remove` run a playbook, `navilab lab` keeps the embedded lab."""
+"""The command line: `navilab site|verify|selftest|plan|remove` run a playbook, `navilab image` is about the webui's
+image, `navilab lab` keeps the embedded lab."""
 
 from __future__ import annotations
 
@@ -28,7 +29,9 @@ PLAYBOOKS = {
     ),
     "plan": ("playbooks/plan.yml", "show what `site` would decide for each host"),
     "remove": ("playbooks/remove.yml", "take out what `site` put in; data stays"),
+    "image-build": ("playbooks/image.yml", "build the webui's image of each wanted profile and publish it"),
 }
+IMAGE = "image-build"
 EXIT_CODES = "exit codes:\n" + "\n".join(f"  {code.value:>3}  {code.meaning}" for code in Exit)
 
 
@@ -70,18 +73,10 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"navilab {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for name, (playbook, purpose) in PLAYBOOKS.items():
-        command = commands.add_parser(
-            name,
-            help=purpose,
-            description=f"{purpose} (runs {playbook} with ansible-playbook; the options mean the same there)",
-            epilog=EXIT_CODES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        _add_playbook_options(command)
-        if name in ("verify", "selftest"):
-            command.add_argument("--json", action="store_true", help="print one JSON document, progress on stderr")
-        command.set_defaults(run=run_playbook, command=name, json=False)
+    for name, (_, purpose) in PLAYBOOKS.items():
+        if name != IMAGE:
+            _add_playbook(commands, name, name, purpose)
+    _add_image(commands)
     try:
         from navilab.lab.cli import add_parser
     except ModuleNotFoundError as error:
@@ -92,8 +87,41 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _add_playbook(commands: Any, word: str, name: str, purpose: str) -> None:
+    playbook = PLAYBOOKS[name][0]
+    command = commands.add_parser(
+        word,
+        help=purpose,
+        description=f"{purpose} (runs {playbook} with ansible-playbook; the options mean the same there)",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_playbook_options(command)
+    if name in ("verify", "selftest"):
+        command.add_argument("--json", action="store_true", help="print one JSON document, progress on stderr")
+    command.set_defaults(run=run_playbook, command=name, json=False)
+
+
+def _add_image(commands: Any) -> None:
+    purpose = "the webui's image: build it, look into it"
+    top = commands.add_parser("image", help=purpose, description=purpose)
+    words = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    _add_playbook(words, "build", IMAGE, PLAYBOOKS[IMAGE][1])
+    purpose = "show what it weighs, by layer and by package, against the original's"
+    inspect = words.add_parser("inspect", help=purpose, description=purpose)
+    inspect.add_argument("image", help="reference in the Docker Engine, e.g. navilab/webui:cpu")
+    inspect.add_argument("--json", action="store_true", help="as JSON")
+    inspect.set_defaults(run=_inspect_image)
+
+
+def _inspect_image(arguments: argparse.Namespace) -> int:
+    from navilab import image
+
+    return image.show(arguments.image, as_json=arguments.json)
+
+
 def run_playbook(arguments: argparse.Namespace) -> int:
-    """site, verify, selftest, plan, remove."""
+    """site, verify, selftest, plan, remove, image build."""
     job = Job(
         arguments.command,
         ROOT / PLAYBOOKS[arguments.command][0],
@@ -103,7 +131,7 @@ def run_playbook(arguments: argparse.Namespace) -> int:
     console = Console(stderr=arguments.json, highlight=False)
     with Screen(console, verbatim=arguments.verbose > 0) as screen:
         outcome = run.run(job, screen.watch)
-    screen.finish(outcome, again=f"navilab {arguments.command}")
+    screen.finish(outcome, again=f"navilab {arguments.command.replace('-', ' ')}")
     if arguments.json:
         print(json.dumps(document(outcome), indent=2))
     return outcome.exit
