@@ -213,8 +213,7 @@ def _environment(profile: dict[str, Any], settings: dict[str, Any]) -> dict[str,
             environment.update(
                 {"PYTORCH_HIP_ALLOC_CONF": settings["allocator"], "PYTORCH_CUDA_ALLOC_CONF": settings["allocator"]}
             )
-    if settings["tcmalloc"]:
-        environment["LD_PRELOAD"] = TCMALLOC
+    environment["LD_PRELOAD"] = TCMALLOC if settings["tcmalloc"] else ""  # images of ours have it set
     environment.update(profile.get("env", {}))
     if settings["hsa_override"] == "none":
         environment.pop("HSA_OVERRIDE_GFX_VERSION", None)
