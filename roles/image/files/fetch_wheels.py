@@ -76,18 +76,12 @@ def main() -> int:
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         for arguments in commands(wanted, request, new):
-            # --verbose: what an index answers is told there alone.
-            command = [
-                str(pip),
-                "--disable-pip-version-check",
-                "--verbose",
-                "--no-cache-dir",
-                "--retries=2",
-                *arguments,
-            ]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            log = new.with_name(f"{new.name}.log")  # what an index answers is told there alone
+            command = [str(pip), "--disable-pip-version-check", "--no-cache-dir", "--retries=2", f"--log={log}"]
+            done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
             if done.returncode:
-                failed.append({"name": wanted["name"], "stdout": done.stdout, "stderr": done.stderr})
+                answers = [line for line in log.read_text(errors="replace").splitlines() if "Could not fetch" in line]
+                failed.append({"name": wanted["name"], "stdout": "\n".join(answers), "stderr": done.stderr})
                 break
         else:
             new.replace(cache / wanted["path"])
