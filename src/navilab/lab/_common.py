@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -97,6 +98,11 @@ def tree_digest(*parts: Path | str) -> str:
             elif path.is_file():
                 total.update(path.read_bytes())
     return total.hexdigest()
+
+
+def discard(folder: Path) -> None:
+    """A folder that a killed mmdebstrap may have left with /proc and /sys mounted in it: those are not gone into."""
+    subprocess.run(["rm", "-rf", "--one-file-system", folder], stderr=subprocess.DEVNULL, check=False)
 
 
 def give_to_owner(path: Path) -> None:

@@ -13,14 +13,14 @@ import tempfile
 from pathlib import Path
 
 from . import engine, images
-from ._common import HERE, STATE, LabError, lock, slow, tree_digest, which
+from ._common import HERE, STATE, LabError, discard, lock, slow, tree_digest, which
 
 PACKAGES = ("linux-image-amd64", "initramfs-tools", "zstd", "grub-pc-bin")
 OPTIONS = (
     f"--include={','.join(PACKAGES)}",
-    f"--essential-hook='{HERE}/vm/essential' \"$1\"",
-    f"--customize-hook='{HERE}/vm/customize' \"$1\"",
+    "--skip=cleanup/apt/lists",  # an emulated processor takes minutes to unpack them
 )
+HOOKS = (f"--essential-hook='{HERE}/vm/essential' \"$1\"", f"--customize-hook='{HERE}/vm/customize' \"$1\"")
 TOOLS = {"fakeroot": "fakeroot", "e2fsprogs": "mke2fs"}
 SIZE = 10 << 30  # apparent; the file is sparse
 START = 1 << 20  # of the partition: GRUB lies before it
@@ -34,7 +34,7 @@ def cache() -> Path:
 
 
 def recipe(suite: str) -> str:
-    return tree_digest(images.base_recipe(suite), str(SIZE), str(PACKAGES), HERE / "vm")
+    return tree_digest(images.base_recipe(suite), str(SIZE), *OPTIONS, HERE / "vm")
 
 
 def ensure(suite: str) -> Path:
@@ -49,28 +49,27 @@ def ensure(suite: str) -> Path:
         if shutil.disk_usage(folder).free >> 20 < NEEDED_MIB:
             raise LabError(f"less than {NEEDED_MIB} MiB free in {folder}", "make space there, or set XDG_CACHE_HOME")
         with slow(f"making a disk image: Debian {suite} with its kernel (once, two minutes)"):
-            for old in folder.glob(f"vm-{suite}-*"):
-                old.unlink()
+            for old in folder.glob(f"vm-{suite}-*"):  # another recipe's, or what a killed process left
+                discard(old)
             _make(suite, path)
     return path
 
 
 def remove_all() -> int:
     """Every image in the cache; how many there were."""
-    found = list(cache().glob("vm-*"))
-    for path in found:
-        path.unlink()
-    return sum(path.suffix == ".img" for path in found)
+    count = len(list(cache().glob("vm-*.img")))
+    discard(cache())
+    return count
 
 
 def _make(suite: str, path: Path) -> None:
     STATE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="navilab-vm-", dir=path.parent) as name:
+    with tempfile.TemporaryDirectory(prefix=f"vm-{suite}-", dir=path.parent) as name:
         folder = Path(name)
         folder.chmod(0o755)  # apt downloads as its own user
         (folder / "root").mkdir()
         tar, new = folder / f"vm-{suite}.tar", folder / "disk"
-        images.bootstrap(suite, tar, *OPTIONS)
+        images.bootstrap(suite, tar, *OPTIONS, *HOOKS)
         with new.open("wb") as disk:
             disk.truncate(SIZE)
         parts = [tar, folder / "root", folder, new, f"{(SIZE - START) >> 10}k"]

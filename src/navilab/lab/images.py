@@ -19,7 +19,7 @@ from typing import Any
 import docker
 from docker.errors import APIError, BuildError, ImageNotFound
 
-from ._common import HERE, LABEL_RECIPE, LABEL_ROLE, ROOT, STATE, LabError, lock, say, slow, tree_digest
+from ._common import HERE, LABEL_RECIPE, LABEL_ROLE, ROOT, STATE, LabError, discard, lock, say, slow, tree_digest
 
 SUITES = ("bullseye", "bookworm", "trixie")
 BASE = "navilab/lab-base"
@@ -64,7 +64,7 @@ def ensure(client: docker.DockerClient, suites: Iterable[str], standin: bool = T
         stale = [suite for suite in wanted if recipe_of(client, base_tag(suite)) != base_recipe(suite)]
         if stale:
             for left in Path(tempfile.gettempdir()).glob(f"{WORK}*"):  # by a process that was killed, we have the lock
-                shutil.rmtree(left, ignore_errors=True)
+                discard(left)
             _need_space(client)
             with (
                 slow(f"making base images: Debian {', '.join(stale)} (once, a minute each, two at a time)"),
