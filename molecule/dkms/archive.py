@@ -161,7 +161,7 @@ def repository(folder: Path, release: str, sign: list[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where the archive goes; what is there is replaced")
+    parser.add_argument("folder", type=Path, help="where the archive goes, and as a tar beside it; what is there is replaced")
     folder: Path = parser.parse_args().folder
     shutil.rmtree(folder, ignore_errors=True)
     with tempfile.TemporaryDirectory() as home:
@@ -176,6 +176,7 @@ def main() -> None:
         subprocess.run(["gpgconf", "--kill", "all"], check=False)
     (folder / "key.asc").write_bytes(exported)
     (folder / "fingerprint").write_text(fingerprint)
+    shutil.make_archive(str(folder), "tar", folder)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def amdgpu_dkms_plan(host: dict[str, Any], settings: dict[str, Any]) -> dict[str
         "hold": False,
         "version": _version(host),
         "build": [],
-        "tree": {"clear": False, "make": False, "old": _old_tree(host, settings, record)},
+        "tree": {"undo": False, "make": False, "old": _old_tree(host, settings, record)},
         "remove": [],
         "remove_last": [],
         "leftovers": host["dkms"]["leftovers"],
@@ -111,7 +111,7 @@ def _present(
     kernels = [kernel for kernel in _kernels(host) if kernel not in record.get("without_headers", [])]
     actions = plan["actions"]
 
-    suite = settings["suite"] or SUITES[codename]
+    suite = settings["suite"] or SUITES.get(codename, "noble")
     plan["source"] = (
         "# Written by navilab.webui.amdgpu_dkms.\n"
         f"deb [arch=amd64 signed-by={KEY}] {settings['repository']}/{release}/ubuntu {suite} main\n"
@@ -248,13 +248,13 @@ def tree_wanted(host: dict[str, Any], settings: dict[str, Any], record: dict[str
 
 def _old_tree(host: dict[str, Any], settings: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
     """What there is to be taken away of a tree: where it is, and of which kind."""
-    place = host["dkms"]["tree"]
-    path = (record.get("tree") or {}).get("path") or settings["tree_path"].rstrip("/")
+    place, ours = host["dkms"]["tree"], record.get("tree") or {}
+    path = ours.get("path") or settings["tree_path"].rstrip("/")
     return {
         "path": path,
         "mounted": place["path"] == path and (place["kind"] == "bind" or place["fstab"]),
         "link": (host["files"].get(path) or {}).get("kind") == "link",
-        "moved": (host["files"].get(TREE) or {}).get("kind") == "link",
+        "moved": ours.get("mode") == "directory" and (host["files"].get(TREE) or {}).get("kind") == "link",
     }
 
 
@@ -269,14 +269,14 @@ def _plan_tree(
     place, path, mode = host["dkms"]["tree"], settings["tree_path"].rstrip("/"), settings["tree_mode"]
     if not tree_wanted(host, settings, record):
         if record.get("tree"):
-            plan["tree"]["clear"] = True
+            plan["tree"]["undo"] = True
             plan["actions"].append(f"let DKMS's tree be {TREE} again")
         return None
     right = place["path"] == path and place["kind"] == mode and (mode != "bind" or place["fstab"])
     if not right:
         plan["tree"]["make"] = True
         kind = (host["files"].get(path) or {}).get("kind")
-        plan["tree"]["clear"] = bool(place["file"] or record.get("tree") or (kind == "link" and mode != "symlink"))
+        plan["tree"]["undo"] = bool(place["file"] or record.get("tree") or (kind == "link" and mode != "symlink"))
         plan["actions"].append(f"let DKMS's tree be {path} ({mode}), a path short enough for {kernels[0]}")
     elif not record.get("tree"):
         return None  # the user's own, and as it should be
@@ -295,14 +295,14 @@ def _absent(host: dict[str, Any], plan: dict[str, Any], record: dict[str, Any]) 
     others = [module["name"] for module in host["dkms"]["modules"] if module["name"] != "amdgpu"]
     plan["remove"] = [name for name in ours if name in DRIVER]
     plan["remove_last"] = [name for name in ours if name not in DRIVER and not others]
-    plan["tree"]["clear"] = bool(record.get("tree"))
+    plan["tree"]["undo"] = bool(record.get("tree"))
     files = [path for path in (SOURCE, PIN, KEY) if _exists(host, path)]
     actions = plan["actions"]
     if plan["remove"]:
         actions.append(f"remove {', '.join(plan['remove'])} and the modules that they built")
     if plan["leftovers"]:
         actions.append(f"delete what is left of it: {', '.join(plan['leftovers'])}")
-    if plan["tree"]["clear"]:
+    if plan["tree"]["undo"]:
         actions.append(f"let DKMS's tree be {TREE} again")
     if plan["remove_last"]:
         actions.append(f"remove {', '.join(plan['remove_last'])}")

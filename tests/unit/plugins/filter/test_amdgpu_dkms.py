@@ -88,7 +88,7 @@ def test_a_bare_host(bullseye: dict[str, Any], wanted: dict[str, Any]) -> None:
     assert (plan["archive"], plan["dkms"], plan["fresh"], plan["upgrade"]) == (True, True, True, False)
     assert plan["headers_required"] == [f"linux-headers-{OLD}"]
     assert plan["install"] == list(DRIVER)
-    assert plan["tree"]["make"] and not plan["tree"]["clear"]
+    assert plan["tree"]["make"] and not plan["tree"]["undo"]
     assert plan["record"]["packages"] == [*DRIVER, "dkms", f"linux-headers-{OLD}"]
     assert plan["record"]["tree"] == {"path": "/v", "mode": "bind"}
     assert plan["record"]["kfd_boards"] == ["0000:0a:00.0"]
@@ -179,14 +179,14 @@ def test_another_kind_of_tree_is_changed(
     host = provisioned(bullseye, wanted)
     host["dkms"]["tree"] = found
     plan = amdgpu_dkms_plan(host, wanted)["tree"]
-    assert (plan["clear"], plan["make"]) == (True, True)
+    assert (plan["undo"], plan["make"]) == (True, True)
 
 
 def test_a_users_own_tree_stays(bullseye: dict[str, Any], wanted: dict[str, Any]) -> None:
     host = provisioned(bullseye, wanted)
     host["records"]["amdgpu_dkms"]["tree"] = None
     assert amdgpu_dkms_plan(host, wanted)["record"]["tree"] is None
-    assert not amdgpu_dkms_plan(host, {**wanted, "tree": "never"})["tree"]["clear"]
+    assert not amdgpu_dkms_plan(host, {**wanted, "tree": "never"})["tree"]["undo"]
     host["dkms"]["tree"] = tree("/dkms", "directory")
     assert [problem["id"] for problem in amdgpu_dkms_plan(host, wanted)["problems"]] == ["dkms_tree"]
 
@@ -202,7 +202,7 @@ def test_absent_takes_out_what_came_in(bullseye: dict[str, Any], wanted: dict[st
     plan = amdgpu_dkms_plan(host, {**wanted, "state": "absent"})
     assert plan["remove"] == list(DRIVER)
     assert plan["remove_last"] == ["dkms", f"linux-headers-{OLD}"]
-    assert plan["tree"]["clear"] and plan["tree"]["old"]["mounted"]
+    assert plan["tree"]["undo"] and plan["tree"]["old"]["mounted"]
     assert plan["record"] == {}
     host["dkms"]["modules"].append({"name": "nvidia", "versions": ["1"], "builds": [], "failures": []})
     assert amdgpu_dkms_plan(host, {**wanted, "state": "absent"})["remove_last"] == []
