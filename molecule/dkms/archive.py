@@ -63,6 +63,9 @@ def relocatable() -> bytes:
     return header + names.ljust(16, b"\0") + bytes(64) + section
 
 
+EMPTY = relocatable()
+
+
 def sources(objects: int, broken: bool) -> dict[str, bytes]:
     names = [OBJECT.format(number) for number in range(objects)]
     listed = " ".join(f"{name}.o" for name in names)
@@ -73,8 +76,10 @@ def sources(objects: int, broken: bool) -> dict[str, bytes]:
         f"{root}/amd/amdgpu/Makefile": f"obj-m := amdgpu.o\namdgpu-y := amdgpu_main.o {listed}\n",
         f"{root}/amd/amdgpu/amdgpu_main.c": MAIN,
     }
-    empty = relocatable()
-    shipped = {f"{root}/amd/{name.removeprefix('../')}.o_shipped": empty for name in names}
+    shipped = {}
+    for name in names:  # modpost looks for the command of each object, to sum up its source
+        folder, _slash, file = f"{root}/amd/{name.removeprefix('../')}".rpartition("/")
+        shipped.update({f"{folder}/{file}.o_shipped": EMPTY, f"{folder}/.{file}.o.cmd": b"# shipped\n"})
     return {path: text.encode() for path, text in files.items()} | shipped
 
 
@@ -161,7 +166,9 @@ def repository(folder: Path, release: str, sign: list[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where the archive goes, and as a tar beside it; what is there is replaced")
+    parser.add_argument(
+        "folder", type=Path, help="where the archive goes, and as a tar beside it; what is there is replaced"
+    )
     folder: Path = parser.parse_args().folder
     shutil.rmtree(folder, ignore_errors=True)
     with tempfile.TemporaryDirectory() as home:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-_LINES = 8  # shown at most
+_LINES = 4  # shown at most
 _WIDTH = 240  # characters of a line
 _KERNEL_DRIVER = "use the kernel's own driver (amdgpu_dkms_state: absent)"
 _OTHER_RELEASE = f"name a release of AMD's that knows this kernel (amdgpu_dkms_release), or {_KERNEL_DRIVER}"
 # Where no cause is known: what compilers, make and the shell say when they give up.
-_TROUBLE = re.compile(r"\berror:|\bError \d+|\*\*\* |ERROR: modpost|: not found$|\bfatal error\b")
+_TROUBLE = re.compile(r"\berror:|\bError \d+|\*\*\* |ERROR: modpost|: not found$|: No such file or directory$")
 
 
 class Cause(NamedTuple):
