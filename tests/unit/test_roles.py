@@ -11,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
-ROOMS = {"preflight", "firmware", "amdgpu_dkms", "gpu_access", "docker_engine", "webui", "verify"}
+ROOMS = {"preflight", "firmware", "amdgpu_dkms", "gpu_access", "reboot", "docker_engine", "image", "webui", "verify"}
 
 
 @pytest.fixture(scope="module")
