@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import ssl
 import sys
+import urllib.request
 from contextlib import closing
 from typing import Any
 
@@ -15,6 +18,7 @@ from rich.table import Table
 
 ORIGINAL = {"compressed_mb": 2500, "disk_mb": 10500}
 """What the README of set-soft's image says of itself; megabytes of 1000 kB, as Docker counts."""
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 # Runs in the image: bytes by folder of site-packages, by Debian package, by part of the webui.
 MEASURE = """
@@ -38,7 +42,8 @@ print(json.dumps({
 
 
 def measure(client: docker.DockerClient, reference: str) -> dict[str, Any]:
-    """`{image, size, layers: [{size, made_by}], packages: [{kind, name, size}]}`, the largest packages first."""
+    """What `--json` prints; layers from the first on, the largest packages first."""
+    inspected = client.api.inspect_image(reference)
     history = client.api.history(reference)
     output = client.containers.run(
         reference, ["-c", MEASURE], entrypoint="python3", network_mode="none", remove=True, read_only=True
@@ -50,7 +55,8 @@ def measure(client: docker.DockerClient, reference: str) -> dict[str, Any]:
     ]
     return {
         "image": reference,
-        "size": client.api.inspect_image(reference)["Size"],
+        "size": inspected["Size"],
+        "compressed": compressed(inspected["RepoDigests"] or []),
         "original": ORIGINAL,
         "layers": [
             {"size": layer["Size"], "made_by": _short(layer["CreatedBy"])}
@@ -59,6 +65,20 @@ def measure(client: docker.DockerClient, reference: str) -> dict[str, Any]:
         ],
         "packages": sorted(packages, key=lambda each: -each["size"]),
     }
+
+
+def compressed(digests: list[str]) -> int | None:
+    """Bytes that a host pulls, as the manifest in a registry of this machine says; None where there is none."""
+    context = ssl._create_unverified_context()  # noqa: S323 - sizes of what was pushed, over loopback alone
+    for reference in digests:
+        registry, _, rest = reference.partition("/")
+        if not registry.startswith("127.0.0.1:"):
+            continue
+        url = f"https://{registry}/v2/{rest.replace('@', '/manifests/')}"
+        request = urllib.request.Request(url, headers={"Accept": MANIFEST})
+        with contextlib.suppress(OSError), urllib.request.urlopen(request, context=context, timeout=10) as answer:  # noqa: S310
+            return sum(int(layer["size"]) for layer in json.load(answer)["layers"])
+    return None
 
 
 def show(reference: str, *, as_json: bool = False, largest: int = 25) -> int:
@@ -88,8 +108,13 @@ def show(reference: str, *, as_json: bool = False, largest: int = 25) -> int:
     for each in found["packages"][:largest]:
         packages.add_row(_megabytes(each["size"]), each["kind"], each["name"])
     console.print(layers, packages)
-    share = found["size"] / 10_000 / ORIGINAL["disk_mb"]
-    console.print(f"{_megabytes(found['size'])} MB on disk, {share:.0f} % of the original's {ORIGINAL['disk_mb']} MB")
+    for size, where, original in (
+        (found["size"], "on disk", ORIGINAL["disk_mb"]),
+        (found["compressed"], "to pull", ORIGINAL["compressed_mb"]),
+    ):
+        if size:
+            share = size / 10_000 / original
+            console.print(f"{_megabytes(size)} MB {where}, {share:.0f} % of the original's {original} MB")
     return Exit.OK
 
 
