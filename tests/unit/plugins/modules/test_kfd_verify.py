@@ -17,7 +17,7 @@ def test_passes(run_module: Run, derived: Callable[[str], Path], kernel: str) ->
     answer = run_module(main, root=str(derived(kernel)))
     assert (answer["passed"], answer["changed"], answer["first_failure"]) == (True, False, None)
     assert "failed" not in answer
-    assert len(answer["checks"]) == 16
+    assert len(answer["checks"]) == 18
     assert answer["host"]["kfd"]["nodes"][1]["gfx_target"] == "gfx1012"
 
 
@@ -27,7 +27,7 @@ def test_fails_with_the_first_cause(run_module: Run, host: Callable[..., Path]) 
     failure = answer["first_failure"]
     assert failure["id"] == "board_supported"
     assert answer["msg"] == f"board_supported: {failure['evidence']}. Remedy: {failure['remedy']}."
-    assert len(answer["checks"]) == 24
+    assert len(answer["checks"]) == 27
 
 
 def test_waived(run_module: Run, host: Callable[..., Path]) -> None:
