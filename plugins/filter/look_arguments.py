@@ -111,7 +111,7 @@ def look_arguments(
             *(f"{models}/{folder}" for folder in sorted(folders)),
             *(f"{models}/{model.get('folder', 'Stable-diffusion')}/{model['name']}" for model in webui["models"]),
         ],
-        "disk": ["/var/lib/docker", data_dir],
+        "disk": [engine["daemon"].get("data-root", "/var/lib/docker"), data_dir],
         "images": registry_images or sorted(images - {""}),
         "probe_images": bool(registry_images),
         "registry_ca": "\n".join(engine["registry_cas"].values()),

@@ -97,8 +97,10 @@ def test_waivers_need_a_known_check_and_a_reason() -> None:
 
 def test_look_reads_what_the_plans_need(settings: dict[str, Any]) -> None:
     settings["models"] = [{"name": "m.safetensors", "sha256": "0"}]
-    arguments = look_arguments(settings, {"registry_cas": {"r:5000": "PEM"}}, {"tree_path": "/v"})
+    engine = {"registry_cas": {"r:5000": "PEM"}, "daemon": {"data-root": "/srv/docker"}}
+    arguments = look_arguments(settings, engine, {"tree_path": "/v"})
     assert arguments["webuis"][1] == {"name": "webui-2", "port": 7861}
     assert "/etc/docker/certs.d/r:5000/ca.crt" in arguments["files"]
     assert "~/dockerx/webui_data/models/Stable-diffusion/m.safetensors" in arguments["files"]
     assert arguments["registry_ca"] == "PEM"
+    assert arguments["disk"] == ["/srv/docker", "~/dockerx"]
