@@ -146,7 +146,10 @@ def choose_profile(
         passed_over.append(f"not {name}: {why_not}")
     if failures:
         return "", "", _selftest_problem(failures)
-    remedy = "name your image of a profile in webui_images (profile: reference), or set webui_profile and webui_image"
+    remedy = (
+        "name your image of a profile in webui_images (profile: reference), set webui_profile and webui_image, "
+        "or let `navilab site` build it (webui_image_source: build)"
+    )
     return "", "", _problem("profile_fits", "; ".join(passed_over) or "webui_profile_order is empty", remedy)
 
 
@@ -257,9 +260,9 @@ def _container(
         "stop_signal": "SIGINT",
         "healthcheck": {
             "test": ["CMD", "python3", "-c", HEALTH],
-            "interval": "15s",
-            "timeout": "10s",
-            "retries": 4,
+            "interval": "30s",
+            "timeout": "30s",  # on a busy host Python alone takes seconds to start
+            "retries": 3,
             "start_period": f"{settings['ready_timeout']}s",
         },
         "log_driver": "json-file",
