@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,6 +104,17 @@ def tree_digest(*parts: Path | str) -> str:
 def discard(folder: Path) -> None:
     """A folder that a killed mmdebstrap may have left with /proc and /sys mounted in it: those are not gone into."""
     subprocess.run(["rm", "-rf", "--one-file-system", folder], stderr=subprocess.DEVNULL, check=False)
+
+
+@contextmanager
+def workshop(prefix: str, parent: Path | None = None) -> Iterator[Path]:
+    """A temporary folder for mmdebstrap, whose apt downloads as a user of its own; `discard`ed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        discard(folder)
 
 
 def give_to_owner(path: Path) -> None:

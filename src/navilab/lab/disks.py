@@ -9,11 +9,10 @@ import os
 import shutil
 import struct
 import subprocess
-import tempfile
 from pathlib import Path
 
 from . import engine, images
-from ._common import HERE, STATE, LabError, discard, lock, slow, tree_digest, which
+from ._common import HERE, STATE, LabError, discard, lock, slow, tree_digest, which, workshop
 
 PACKAGES = ("linux-image-amd64", "initramfs-tools", "zstd", "grub-pc-bin")
 OPTIONS = (
@@ -64,9 +63,7 @@ def remove_all() -> int:
 
 def _make(suite: str, path: Path) -> None:
     STATE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f"vm-{suite}-", dir=path.parent) as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # apt downloads as its own user
+    with workshop(f"vm-{suite}-", path.parent) as folder:
         (folder / "root").mkdir()
         tar, new = folder / f"vm-{suite}.tar", folder / "disk"
         images.bootstrap(suite, tar, *OPTIONS, *HOOKS)

@@ -19,7 +19,20 @@ from typing import Any
 import docker
 from docker.errors import APIError, BuildError, ImageNotFound
 
-from ._common import HERE, LABEL_RECIPE, LABEL_ROLE, ROOT, STATE, LabError, discard, lock, say, slow, tree_digest
+from ._common import (
+    HERE,
+    LABEL_RECIPE,
+    LABEL_ROLE,
+    ROOT,
+    STATE,
+    LabError,
+    discard,
+    lock,
+    say,
+    slow,
+    tree_digest,
+    workshop,
+)
 
 SUITES = ("bullseye", "bookworm", "trixie")
 BASE = "navilab/lab-base"
@@ -103,9 +116,8 @@ def remove_all(client: docker.DockerClient) -> int:
 
 def _make_base(client: docker.DockerClient, suite: str) -> None:
     start = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix=WORK) as folder:
-        Path(folder).chmod(0o755)  # apt downloads as its own user
-        tar = Path(folder) / f"{suite}.tar"
+    with workshop(WORK) as folder:
+        tar = folder / f"{suite}.tar"
         bootstrap(suite, tar)
         changes = [
             'CMD ["/usr/local/sbin/lab-init"]',
