@@ -24,7 +24,7 @@ VM = {
 
 
 def content(hosts: Iterable[Running], served: Served, folder: Path, extra: Mapping[str, Any] | None = None) -> str:
-    """hosts.yml: group `lab`, its hosts with their addresses, and what all have in common, `extra` with it."""
+    """hosts.yml: group `lab`, hosts with addresses and `extra`, which wins over group_vars, and what they share."""
     known_hosts = json.dumps(str(folder / "known_hosts"))  # quoted for ssh, which splits at spaces
     ssh = f"-o 'UserKnownHostsFile={known_hosts}' -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
     data: dict[str, Any] = {
@@ -36,6 +36,7 @@ def content(hosts: Iterable[Running], served: Served, folder: Path, extra: Mappi
                     "navilab_lab_suite": each.host.suite,
                     "navilab_lab_board": each.host.board,
                     **(VM if each.host.driver == "qemu" else {}),
+                    **(extra or {}),
                 }
                 for each in hosts
             },
@@ -48,7 +49,6 @@ def content(hosts: Iterable[Running], served: Served, folder: Path, extra: Mappi
                 "navilab_lab_registry": served.registry,
                 "navilab_lab_registry_ca_file": str(served.ca_file),
                 "navilab_lab_model": str(folder / "models" / "navilab-lab-tiny.safetensors"),
-                **(extra or {}),
             },
         }
     }
