@@ -33,6 +33,7 @@ BUILT_MODULE_NAME[0]="amdgpu"
 BUILT_MODULE_LOCATION[0]="amd/amdgpu"
 DEST_MODULE_LOCATION[0]="/updates"
 AUTOINSTALL="yes"
+CLEAN="true"
 MAKE[0]="make KERNELRELEASE=$kernelver -C /lib/modules/$kernelver/build M=$dkms_tree/$module/$module_version/build"
 """
 MAIN = """\
@@ -77,7 +78,8 @@ def sources(objects: int, broken: bool) -> dict[str, bytes]:
         f"{root}/amd/amdgpu/amdgpu_main.c": MAIN,
     }
     shipped = {}
-    for name in names:  # modpost looks for the command of each object, to sum up its source
+    # modpost looks for the command of each object, to sum up its source; CLEAN keeps dkms from deleting them.
+    for name in names:
         folder, _slash, file = f"{root}/amd/{name.removeprefix('../')}".rpartition("/")
         shipped.update({f"{folder}/{file}.o_shipped": EMPTY, f"{folder}/.{file}.o.cmd": b"# shipped\n"})
     return {path: text.encode() for path, text in files.items()} | shipped
