@@ -11,6 +11,7 @@ Prints a JSON list of the sets that can't be had: `name`, `stdout`, `stderr`. Ex
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -23,6 +24,8 @@ PLATFORMS = (
     "manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64",
     "manylinux1_x86_64", "linux_x86_64", "any",
 )  # fmt: skip
+# So that a wheel built from a source package is the same whenever it is built: 1980, where the time of zip files begins.
+ENVIRONMENT = os.environ | {"SOURCE_DATE_EPOCH": "315532800"}
 
 
 def paragraphs(lock: str) -> list[str]:
@@ -78,7 +81,7 @@ def main() -> int:
         for arguments in commands(wanted, request, new):
             log = new.with_name(f"{new.name}.log")  # what an index answers is told there alone
             command = [str(pip), "--disable-pip-version-check", "--no-cache-dir", "--retries=2", f"--log={log}"]
-            done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+            done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, env=ENVIRONMENT)
             if done.returncode:
                 answers = [line for line in log.read_text(errors="replace").splitlines() if "Could not fetch" in line]
                 failed.append({"name": wanted["name"], "stdout": "\n".join(answers), "stderr": done.stderr})

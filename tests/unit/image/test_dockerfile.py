@@ -84,3 +84,11 @@ def test_a_ready_tokenizer_cache_comes_in_place_of_the_made_one() -> None:
     text = dockerfile("cpu", tokenizer_digest="t1")
     assert "COPY tokenizer-t1/ /opt/huggingface/" in text
     assert "tokenizer_cache.py" not in text
+
+
+def test_a_script_that_pip_does_not_need_does_not_run_pip_again() -> None:
+    text = dockerfile("cpu")
+    build = text[text.index("FROM base AS build") : text.index("FROM base\n")]
+    assert "COPY files-f/ " not in build
+    for script in ("trim_kernels.py", "mend_torchvision.py", "tokenizer_cache.py"):
+        assert build.index(f"COPY files-f/{script} /opt/navilab/") < build.index(f"python3 /opt/navilab/{script}")
