@@ -24,7 +24,7 @@ PLATFORMS = (
     "manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64",
     "manylinux1_x86_64", "linux_x86_64", "any",
 )  # fmt: skip
-# So that a wheel built from a source package is the same whenever it is built: 1980, where the time of zip files begins.
+# A wheel built from a source package is the same whenever it is built: 1980, where the time of zip files begins.
 ENVIRONMENT = os.environ | {"SOURCE_DATE_EPOCH": "315532800"}
 
 
