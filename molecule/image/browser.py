@@ -45,6 +45,15 @@ return picture && picture.complete ? picture.naturalWidth : 0;
 """
 
 
+def whole(page: Chrome) -> bool:
+    """Whether the page is there with all it calls; a broken one is loaded again."""
+    state = page.execute_script(LOADED)
+    if state == "broken":
+        page.refresh()
+        time.sleep(5)
+    return state == "whole"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--forward", required=True, help="the ssh -L command")
@@ -60,9 +69,7 @@ def main() -> int:
             wait = WebDriverWait(browser, SECONDS)
             browser.get(f"http://127.0.0.1:{port}/")
             try:
-                while wait.until(lambda page: page.execute_script(LOADED)) == "broken":
-                    browser.refresh()
-                    time.sleep(5)
+                wait.until(whole)
                 prompt = browser.find_element(By.CSS_SELECTOR, "#txt2img_prompt textarea")
                 prompt.send_keys("a room full of old boards, still useful")
                 for name, value in SMALL.items():
