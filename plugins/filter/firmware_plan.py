@@ -67,9 +67,14 @@ def _is_main_entry(entry: dict[str, Any], codename: str) -> bool:
     return bool(own) and not any("backports" in suite for suite in entry["suites"])
 
 
+MODIFIERS = {"Add": "+", "Remove": "-"}
+"""What deb822 writes behind an option's name, sources.list(5) before its `=`."""
+
+
 def _one_line(entry: dict[str, Any], component: str) -> list[str]:
     """The look names options as deb822 does; sources.list(5) has its own words for some and commas between values."""
     names = {"Architectures": "arch", "Languages": "lang", "Targets": "target"}
+    names |= {f"{long}-{word}": f"{short}{sign}" for long, short in names.items() for word, sign in MODIFIERS.items()}
     options = " ".join(
         f"{names.get(key, key.lower())}={','.join(str(value).split())}" for key, value in entry["options"].items()
     )

@@ -66,7 +66,11 @@ def test_one_line_sources_stay_one_line(host: dict[str, Any]) -> None:
         "uris": ["http://mirror.example/debian"],
         "suites": ["bullseye"],
         "components": ["main", "contrib"],
-        "options": {"Architectures": "amd64 i386", "Signed-By": "/usr/share/keyrings/mirror.gpg"},
+        "options": {
+            "Architectures": "amd64 i386",
+            "Languages-Remove": "de",
+            "Signed-By": "/usr/share/keyrings/mirror.gpg",
+        },
     }
     host["release"]["codename"] = "bullseye"
     host["apt"]["sources"] = [
@@ -77,7 +81,8 @@ def test_one_line_sources_stay_one_line(host: dict[str, Any]) -> None:
     source = firmware_plan(host)["source"]
     assert source["path"].endswith(".list")
     assert source["content"].splitlines()[1:] == [
-        "deb [arch=amd64,i386 signed-by=/usr/share/keyrings/mirror.gpg] http://mirror.example/debian bullseye non-free"
+        "deb [arch=amd64,i386 lang-=de signed-by=/usr/share/keyrings/mirror.gpg] "
+        "http://mirror.example/debian bullseye non-free"
     ]
 
 
