@@ -29,9 +29,8 @@ PLAYBOOKS = {
     ),
     "plan": ("playbooks/plan.yml", "show what `site` would decide for each host"),
     "remove": ("playbooks/remove.yml", "take out what `site` put in; data stays"),
-    "image-build": ("playbooks/image.yml", "build the webui's image of each wanted profile and publish it"),
 }
-IMAGE = "image-build"
+BUILD = ("playbooks/image.yml", "build the webui's image of each wanted profile and publish it")
 EXIT_CODES = "exit codes:\n" + "\n".join(f"  {code.value:>3}  {code.meaning}" for code in Exit)
 
 
@@ -73,9 +72,8 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"navilab {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for name, (_, purpose) in PLAYBOOKS.items():
-        if name != IMAGE:
-            _add_playbook(commands, name, name, purpose)
+    for name, (playbook, purpose) in PLAYBOOKS.items():
+        _add_playbook(commands, name, playbook, purpose)
     _add_image(commands)
     try:
         from navilab.lab.cli import add_parser
@@ -87,10 +85,9 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _add_playbook(commands: Any, word: str, name: str, purpose: str) -> None:
-    playbook = PLAYBOOKS[name][0]
+def _add_playbook(commands: Any, name: str, playbook: str, purpose: str) -> None:
     command = commands.add_parser(
-        word,
+        name,
         help=purpose,
         description=f"{purpose} (runs {playbook} with ansible-playbook; the options mean the same there)",
         epilog=EXIT_CODES,
@@ -99,14 +96,14 @@ def _add_playbook(commands: Any, word: str, name: str, purpose: str) -> None:
     _add_playbook_options(command)
     if name in ("verify", "selftest"):
         command.add_argument("--json", action="store_true", help="print one JSON document, progress on stderr")
-    command.set_defaults(run=run_playbook, command=name, json=False)
+    command.set_defaults(run=run_playbook, command=command.prog.removeprefix("navilab "), playbook=playbook, json=False)
 
 
 def _add_image(commands: Any) -> None:
     purpose = "the webui's image: build it, look into it"
     top = commands.add_parser("image", help=purpose, description=purpose)
     words = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    _add_playbook(words, "build", IMAGE, PLAYBOOKS[IMAGE][1])
+    _add_playbook(words, "build", *BUILD)
     purpose = "show what it weighs, by layer and by package, against the original's"
     inspect = words.add_parser("inspect", help=purpose, description=purpose)
     inspect.add_argument("image", help="reference in the Docker Engine, e.g. navilab/webui:cpu")
@@ -124,14 +121,14 @@ def run_playbook(arguments: argparse.Namespace) -> int:
     """site, verify, selftest, plan, remove, image build."""
     job = Job(
         arguments.command,
-        ROOT / PLAYBOOKS[arguments.command][0],
+        ROOT / arguments.playbook,
         tuple(ansible_arguments(arguments)),
         ask_passwords(arguments),
     )
     console = Console(stderr=arguments.json, highlight=False)
     with Screen(console, verbatim=arguments.verbose > 0) as screen:
         outcome = run.run(job, screen.watch)
-    screen.finish(outcome, again=f"navilab {arguments.command.replace('-', ' ')}")
+    screen.finish(outcome, again=f"navilab {arguments.command}")
     if arguments.json:
         print(json.dumps(document(outcome), indent=2))
     return outcome.exit

@@ -148,11 +148,12 @@ def run(
     runs: Path = ROOT / ".navilab" / "runs",
 ) -> Outcome:
     """Run a job to its end; `watch` is called with each new state, the event behind it and its notes."""
-    directory = new_directory(runs, job.command)
+    directory = new_directory(runs, job.command.replace(" ", "-"))
     state = events.Run()
     stop = Stop()
     with (directory / "log.txt").open("w", encoding="utf-8", buffering=1) as log:
-        log.write(f"$ ansible-playbook {shlex.join(job.arguments)} {shlex.quote(str(job.playbook))}\n")
+        words = (*map(_without_value, job.arguments), str(job.playbook))
+        log.write(f"$ ansible-playbook {shlex.join(words)}\n")
 
         def on_event(event: dict[str, Any]) -> bool:
             nonlocal state
@@ -222,6 +223,12 @@ def new_directory(runs: Path, command: str) -> Path:
     for old in sorted(others, key=lambda path: path.stat().st_mtime_ns, reverse=True)[KEEP - 1 :]:
         shutil.rmtree(old, ignore_errors=True)
     return directory
+
+
+def _without_value(argument: str) -> str:
+    """A variable on the command line may be a secret, not to be kept in a log; the name of a file is none."""
+    option, _, value = argument.partition("=")
+    return f"{option}=..." if option == "--extra-vars" and not value.startswith("@") else argument
 
 
 def _forget_environment(status: Mapping[str, Any], runner_config: Any) -> None:

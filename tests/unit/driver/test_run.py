@@ -81,6 +81,14 @@ def test_a_good_run(place: Path) -> None:
     assert (place / "runs" / "latest" / "log.txt").samefile(outcome.log)
 
 
+def test_the_log_names_files_of_variables_but_no_values(place: Path) -> None:
+    (place / "more.yml").write_text("word: theirs", encoding="utf-8")
+    outcome = go(place, "--extra-vars=secret=hunter2", "--extra-vars=@more.yml")
+    log = outcome.log.read_text(encoding="utf-8")
+    assert "hunter2" not in log
+    assert log.startswith("$ ansible-playbook --inventory=hosts.yml --extra-vars=... --extra-vars=@more.yml ")
+
+
 def test_its_files_hold_the_events_but_no_environment(place: Path) -> None:
     outcome = go(place)
     told = [json.loads(path.read_text(encoding="utf-8")) for path in (outcome.directory / "job_events").glob("*.json")]
