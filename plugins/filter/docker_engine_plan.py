@@ -59,19 +59,22 @@ RELOADABLE = frozenset(
 )
 # What the packages pull in, so that a removal takes out what this role's install brought and nothing else.
 OWNED = {
-    "debian": ("docker.io", "docker-cli", "containerd", "runc", "iptables"),
-    "docker-ce": ("docker-ce", "docker-ce-cli", "containerd.io", "iptables"),
+    "debian": ("docker.io", "docker-cli", "containerd", "runc", "iptables", "apparmor"),
+    "docker-ce": ("docker-ce", "docker-ce-cli", "containerd.io", "iptables", "apparmor"),
 }
 # community.docker's modules talk to the engine through it.
 CLIENT_PACKAGE = "python3-requests"
 
 
 def wanted_packages(provider: str, codename: str) -> list[str]:
+    """The engine, and what its package only recommends but no container starts without: iptables and, on kernels
+    that have AppArmor on as Debian's have, apparmor_parser."""
+    needed = ["iptables", "apparmor"]
     if provider == "docker-ce":
-        return ["docker-ce", "docker-ce-cli", "containerd.io", "iptables"]
+        return ["docker-ce", "docker-ce-cli", "containerd.io", *needed]
     # Debian 13 split the client off and only recommends it.
     split = codename not in ("buster", "bullseye", "bookworm")
-    return ["docker.io", *(["docker-cli"] if split else []), "iptables"]
+    return ["docker.io", *(["docker-cli"] if split else []), *needed]
 
 
 def merge_daemon(

@@ -54,7 +54,7 @@ _value:
 
 PACKAGES = (
     "firmware-amd-graphics initramfs-tools docker.io docker-cli docker-ce docker-ce-cli containerd containerd.io runc "
-    "iptables python3-requests amdgpu-dkms amdgpu-dkms-firmware dkms linux-image-amd64 linux-headers-amd64"
+    "iptables apparmor python3-requests amdgpu-dkms amdgpu-dkms-firmware dkms linux-image-amd64 linux-headers-amd64"
 ).split()
 ENGINE_FILES = (
     "/etc/docker",

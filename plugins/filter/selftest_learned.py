@@ -80,8 +80,8 @@ def _not_run(test: dict[str, Any], said: str) -> dict[str, str]:
     return _problem(
         test,
         f"the self-test could not be run: {words}",
-        f"use an image that has {_selftest.SCRIPT} (playbooks/image.yml builds one), "
-        "or give a reason to do without in webui_selftest_waive",
+        f"mend what stands there; an image without {_selftest.SCRIPT} needs another (playbooks/image.yml builds one) "
+        "or a reason to do without in webui_selftest_waive",
     )
 
 

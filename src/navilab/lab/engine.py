@@ -16,7 +16,7 @@ from docker.errors import APIError, DockerException
 
 from ._common import LabError, slow
 
-PACKAGES = ("docker.io", "iptables", "mmdebstrap", "debian-archive-keyring", "openssh-client")
+PACKAGES = ("docker.io", "iptables", "apparmor", "mmdebstrap", "debian-archive-keyring", "openssh-client")
 RUN = Path("/run/navilab")
 STARTED = RUN / "engine"  # exists while an engine runs that we started: "systemd", or the PID of our dockerd
 LOG = RUN / "dockerd.log"

@@ -133,7 +133,7 @@ def test_debian_13_splits_the_client_off(codename: str, split: bool) -> None:
 
 def test_engine_on_a_bare_host(host: dict[str, Any]) -> None:
     plan = docker_engine_plan(host, {**ENGINE, "registry_cas": {"registry.example:5000": "PEM"}})
-    assert plan["install"] == ["docker.io", "iptables", "python3-requests"]
+    assert plan["install"] == ["docker.io", "iptables", "apparmor", "python3-requests"]
     assert written(plan) == {DAEMON_JSON: ROTATION, "/etc/docker/certs.d/registry.example:5000/ca.crt": "PEM"}
     assert not any(entry["directory_exists"] for entry in plan["writes"])
     assert plan["start"] and not plan["restart"] and not plan["restart_pending"]
@@ -144,7 +144,7 @@ def test_an_engine_that_dpkg_only_unpacked_is_none_from_elsewhere(host: dict[str
     host["docker"].update(installed=True, provider="other")
     assert docker_engine_plan(host, ENGINE)["install"] == ["python3-requests"]
     host["dpkg"].update(interrupted=True, broken=["docker.io"])
-    assert docker_engine_plan(host, ENGINE)["install"] == ["docker.io", "iptables", "python3-requests"]
+    assert docker_engine_plan(host, ENGINE)["install"] == ["docker.io", "iptables", "apparmor", "python3-requests"]
 
 
 def written(plan: dict[str, Any]) -> dict[str, Any]:
