@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 from typing import Any
 
@@ -89,6 +90,7 @@ def amdgpu_dkms_plan(host: dict[str, Any], settings: dict[str, Any]) -> dict[str
         "leftovers": host["dkms"]["leftovers"],
         "initramfs": _installed(host, "initramfs-tools"),
         "rollback": "",
+        "release": "",
         "record": record,
     }
     if settings["state"] == "absent":
@@ -104,7 +106,11 @@ def _present(
 ) -> dict[str, Any]:
     codename = host["release"]["codename"]
     release = settings["release"] or RELEASES.get(codename, "")
+    plan["release"] = release
     plan["rollback"] = rollback_reason(host, record)
+    if plan["rollback"]:
+        plan["actions"] = [f"take AMD's driver back: {plan['rollback']}"]
+        return plan
     plan["problems"] = _problems(host, settings, release, record)
     if plan["problems"]:
         return plan
@@ -155,7 +161,8 @@ def _present(
     boards = [board["bdf"] for board in host["boards"] if board["supported"] and board["kfd_node"] is not None]
     plan["record"] = {
         "packages": sorted({*record.get("packages", []), *ours}),
-        "release": release,
+        # Another release counts once it is there (present.yml), so that a change that failed is tried again.
+        "release": record.get("release", release) if plan["upgrade"] else release,
         "tree": tree,
         "argument_list": argument_list_seen(host, record),
         "kfd_boards": record.get("kfd_boards", boards),
@@ -186,13 +193,17 @@ def _problems(
                 f"{own}; or name another amdgpu_dkms_release; /var/lib/navilab/amdgpu_dkms.json keeps it back",
             )
         )
-    place, path = host["dkms"]["tree"], settings["tree_path"].rstrip("/")
+    place, path = host["dkms"]["tree"], settings["tree_path"]
     kind = (host["files"].get(path) or {}).get("kind")
-    if tree_wanted(host, settings, record):
+    if not re.fullmatch(r"/[\w.+/-]+", path) or posixpath.normpath(path) != path:
+        found.append(
+            ("dkms_tree", f"amdgpu_dkms_tree_path is {path!r}", "a short absolute path in plain form, like /v")
+        )
+    elif tree_wanted(host, settings, record):
         if place["path"] not in (TREE, path, (record.get("tree") or {}).get("path")):
             remedy = f"amdgpu_dkms_tree_path: {place['path']}, or amdgpu_dkms_tree: never"
             found.append(("dkms_tree", f"{place['file']} puts DKMS's tree to {place['path']} already", remedy))
-        elif kind not in (None, "dir", "link") or (kind == "link" and place["path"] != path and not record.get("tree")):
+        elif kind and path not in (place["path"], (record.get("tree") or {}).get("path")):
             found.append(("dkms_tree", f"{path} is somebody's {kind}", "amdgpu_dkms_tree_path: another short path"))
     return [
         {"id": name, "status": "failed", "evidence": evidence, "remedy": remedy} for name, evidence, remedy in found
@@ -205,11 +216,12 @@ def _kernels(host: dict[str, Any]) -> list[str]:
 
 
 def pin(origin: str) -> str:
-    """Nothing of AMD's archive but the driver: its ROCm and Mesa would win over Debian's otherwise."""
+    """Nothing of AMD's archive but the driver: its ROCm and Mesa would win over Debian's otherwise. The driver comes as
+    the archive has it, an older one in place of a newer too (apt_preferences: over 1000); a hold keeps it there."""
     return (
         "# Written by navilab.webui.amdgpu_dkms.\n"
         f"Package: *\nPin: release o={origin}\nPin-Priority: -1\n\n"
-        f"Package: {' '.join(DRIVER)}\nPin: release o={origin}\nPin-Priority: 500\n"
+        f"Package: {' '.join(DRIVER)}\nPin: release o={origin}\nPin-Priority: 1001\n"
     )
 
 
@@ -249,11 +261,14 @@ def tree_wanted(host: dict[str, Any], settings: dict[str, Any], record: dict[str
 def _old_tree(host: dict[str, Any], settings: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
     """What there is to be taken away of a tree: where it is, and of which kind."""
     place, ours = host["dkms"]["tree"], record.get("tree") or {}
-    path = ours.get("path") or settings["tree_path"].rstrip("/")
+    path = ours.get("path") or settings["tree_path"]
+    link = (host["files"].get(path) or {}).get("kind") == "link"
+    bound = place["path"] == path and (place["kind"] == "bind" or place["fstab"])
     return {
         "path": path,
-        "mounted": place["path"] == path and (place["kind"] == "bind" or place["fstab"]),
-        "link": (host["files"].get(path) or {}).get("kind") == "link",
+        # DKMS's setting is written last: an interrupted run leaves the mount without it.
+        "mounted": bound or (ours.get("mode") == "bind" and place["path"] == TREE and not link),
+        "link": link,
         "moved": ours.get("mode") == "directory" and (host["files"].get(TREE) or {}).get("kind") == "link",
     }
 
@@ -266,7 +281,7 @@ def _plan_tree(
     kernels: list[str],
 ) -> dict[str, str] | None:
     """Fill in the tree's part of the plan; what the record says of it afterwards."""
-    place, path, mode = host["dkms"]["tree"], settings["tree_path"].rstrip("/"), settings["tree_mode"]
+    place, path, mode = host["dkms"]["tree"], settings["tree_path"], settings["tree_mode"]
     if not tree_wanted(host, settings, record):
         if record.get("tree"):
             plan["tree"]["undo"] = True
@@ -319,9 +334,9 @@ def rollback_reason(host: dict[str, Any], record: dict[str, Any]) -> str:
     driver, running = host["driver"], host["kernel"]["release"]
     boards = [board for board in host["boards"] if board["supported"]]
     ours = DRIVER[0] in record.get("packages", []) and not missing_builds(host["dkms"], [running])
-    if not (ours and boards) or driver["blacklisted"]:
-        return ""
     on_disk = driver["on_disk"] or {}
+    if not (ours and boards) or driver["blacklisted"] or on_disk.get("since_boot"):
+        return ""
     if not driver["loaded"]:
         unsigned = host["kernel"]["secure_boot"] and not on_disk.get("signed")
         return "the module does not load" + (", as Secure Boot refuses what is not signed" if unsigned else "")

@@ -101,7 +101,7 @@ def look_arguments(
             *ENGINE_FILES,
             *FIRMWARE_FILES,
             *DRIVER_FILES,
-            driver["tree_path"].rstrip("/"),
+            driver["tree_path"],
             *certificates,
             *(f"{directory}/ca.crt" for directory in certificates),
             data_dir,

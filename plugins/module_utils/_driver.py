@@ -70,7 +70,11 @@ def look_driver(tree: Tree, release: str | None = None) -> dict[str, Any]:
 
 def _on_disk(tree: Tree, release: str) -> dict[str, Any] | None:
     path = module_file(tree, release, "amdgpu")
-    return {"path": path, **modinfo(tree, path)} if path else None
+    if not path:
+        return None
+    seen, booted = tree.lookup(path), tree.boot_time()
+    arrival = seen.st_ctime if seen and tree.live else None  # a recorded tree can't tell
+    return {"path": path, **modinfo(tree, path), "since_boot": bool(arrival and booted and booted < arrival)}
 
 
 def _blacklisted(tree: Tree) -> list[str]:

@@ -111,7 +111,7 @@ host:
         - The module amdgpu. C(version) and C(srcversion) are those of the loaded one (amdgpu-dkms alone has a version),
           C(blacklisted) lists what keeps it out.
         - C(on_disk) is the file that the running kernel would load, C(path), C(version), C(srcversion), C(vermagic),
-          C(signed) and C(signer); null where it has none.
+          C(signed), C(signer) and C(since_boot), whether it came after the boot; null where it has none.
       type: dict
     kernel_log:
       description: Lines of the kernel log that matter, if it is C(readable).

@@ -132,6 +132,35 @@ def test_another_release_or_version_is_a_change(bullseye: dict[str, Any], wanted
     assert (plan["upgrade"], plan["install"]) == (True, ["amdgpu-dkms=1:6", "amdgpu-dkms-firmware=1:6"])
 
 
+def test_a_change_counts_once_it_is_there(bullseye: dict[str, Any], wanted: dict[str, Any]) -> None:
+    host = provisioned(bullseye, wanted)
+    changed = amdgpu_dkms_plan(host, {**wanted, "release": "5.4.3"})
+    assert (changed["record"]["release"], changed["release"]) == ("5.3.3", "5.4.3")
+    host["records"]["amdgpu_dkms"] = changed["record"]  # and then it failed
+    assert amdgpu_dkms_plan(host, {**wanted, "release": "5.4.3"})["upgrade"]
+
+
+@pytest.mark.parametrize("path", ["v", "/v/", "/srv/../v", "/my v", "/"])
+def test_a_path_that_is_none(bullseye: dict[str, Any], wanted: dict[str, Any], path: str) -> None:
+    (problem,) = amdgpu_dkms_plan(bullseye, {**wanted, "tree_path": path})["problems"]
+    assert problem["id"] == "dkms_tree"
+
+
+def test_a_directory_of_the_users_is_not_covered(bullseye: dict[str, Any], wanted: dict[str, Any]) -> None:
+    bullseye["files"]["/v"] = {"exists": True, "kind": "dir"}
+    (problem,) = amdgpu_dkms_plan(bullseye, wanted)["problems"]
+    assert problem["evidence"] == "/v is somebody's dir"
+    bullseye["records"]["amdgpu_dkms"] = {"tree": {"path": "/v", "mode": "bind"}}  # an interrupted run of ours
+    assert amdgpu_dkms_plan(bullseye, wanted)["problems"] == []
+
+
+def test_a_mount_without_the_setting_is_taken_away(bullseye: dict[str, Any], wanted: dict[str, Any]) -> None:
+    bullseye["files"]["/v"] = {"exists": True, "kind": "dir"}
+    bullseye["records"]["amdgpu_dkms"] = {"packages": [], "tree": {"path": "/v", "mode": "bind"}}
+    plan = amdgpu_dkms_plan(bullseye, {**wanted, "state": "absent"})
+    assert plan["tree"]["undo"] and plan["tree"]["old"]["mounted"]
+
+
 def test_no_release_is_known_good_elsewhere(bullseye: dict[str, Any], wanted: dict[str, Any]) -> None:
     bullseye["release"]["codename"] = "bookworm"
     (problem,) = amdgpu_dkms_plan(bullseye, wanted)["problems"]
@@ -211,7 +240,14 @@ def test_absent_takes_out_what_came_in(bullseye: dict[str, Any], wanted: dict[st
 def test_the_way_back(bullseye: dict[str, Any], wanted: dict[str, Any]) -> None:
     host = provisioned(bullseye, wanted)
     host["driver"].update(loaded=False)
-    assert amdgpu_dkms_plan(host, wanted)["rollback"] == "the module does not load"
+    plan = amdgpu_dkms_plan(host, wanted)
+    assert (plan["rollback"], plan["actions"]) == (
+        "the module does not load",
+        ["take AMD's driver back: the module does not load"],
+    )
+    host["driver"]["on_disk"]["since_boot"] = True  # it was not tried yet
+    assert amdgpu_dkms_plan(host, wanted)["rollback"] == ""
+    host["driver"]["on_disk"]["since_boot"] = False
     host["kernel"]["secure_boot"] = True
     assert "Secure Boot" in amdgpu_dkms_plan(host, wanted)["rollback"]
     host["driver"].update(loaded=True, version="5.18.2.22.40")
