@@ -93,7 +93,15 @@ class Host:
     @property
     def waits_for_reboot(self) -> bool:
         """Whether it stopped for no other reason than a reboot that is due, which the role reboot says so."""
-        return bool(self.failures) and self.failures[-1].message.startswith("reboot_required:")
+        return self._stopped_by("reboot_required")
+
+    @property
+    def is_out_of_reach(self) -> bool:
+        """Whether nothing answered there: the look says so by name, and lets the run go on to the table."""
+        return self._stopped_by("reachable")
+
+    def _stopped_by(self, check: str) -> bool:
+        return bool(self.failures) and self.failures[-1].message.startswith(f"{check}:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,9 +294,9 @@ def _on_stats(run: Run, event: Event) -> tuple[Run, Notes]:
     troubled = {name for what in ("failures", "dark") for name in stats.get(what) or {} if count(what, name)}
     for name in [*run.hosts, *sorted(troubled - set(run.hosts))]:
         host = run.hosts.get(name) or Host(name)
-        if count("failures", name):
+        if count("failures", name) and not host.is_out_of_reach:
             status = Status.FAILED
-        elif count("dark", name):
+        elif count("dark", name) or host.is_out_of_reach:
             status = Status.UNREACHABLE
         else:
             status = Status.CHANGED if count("changed", name) else Status.OK

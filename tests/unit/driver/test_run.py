@@ -121,6 +121,12 @@ def test_an_unreachable_host_is_3(place: Path) -> None:
     assert go(place).exit is Exit.UNREACHABLE
 
 
+def test_a_host_that_the_look_could_not_reach_is_3(place: Path) -> None:
+    outcome = go(place, "--extra-vars={'broken': 'two', 'why': 'reachable: no route'}")
+    assert outcome.exit is Exit.UNREACHABLE
+    assert [host.name for host in outcome.run.having(events.Status.UNREACHABLE)] == ["two"]
+
+
 @pytest.mark.parametrize("arguments", [["--limit=nobody"], ["--inventory=missing.yml", "--limit=three"]])
 def test_nothing_to_run_on_is_4(place: Path, arguments: list[str]) -> None:
     outcome = go(place, *arguments)
