@@ -102,6 +102,8 @@ class Screen:
             self._print(f"Interrupted. Nothing is lost: `{again}` goes on from what is there.", "yellow")
         elif outcome.exit is not Exit.OK:
             self._print(f"{outcome.exit.meaning} (exit code {int(outcome.exit)})", "red")
+        elif not run.having(Status.CHANGED):
+            self._print("Nothing was changed.")
         self._print(f"log: {outcome.log}", "dim")
 
     def _row(self, host: Host) -> tuple[Spinner | Text, Text, Text, Text, Text, Text]:

@@ -116,6 +116,14 @@ def test_the_end_of_a_run_without_a_recap(tmp_path: Path, interrupted: bool, wor
     assert ("[ERROR]: no such file" in out.getvalue()) is not interrupted
 
 
+@pytest.mark.parametrize(("status", "said"), [(Status.OK, True), (Status.CHANGED, False)])
+def test_a_run_that_changed_nothing_says_so(tmp_path: Path, status: Status, said: bool) -> None:
+    screen = Screen(Console(file=(out := io.StringIO())))
+    run = Run(hosts={"a": Host("a", status=status)}, finished=True)
+    screen.finish(Outcome(run, 0, tmp_path, interrupted=False), again="navilab site")
+    assert ("Nothing was changed." in out.getvalue()) is said
+
+
 def test_a_cause_that_the_last_message_names_is_told_once() -> None:
     first, other = Failure(Step("webui", "Pull"), "no such image"), Failure(Step("webui", "Clean"), "disk full")
     host = Host("a", failures=(first, other, Failure(Step("Result", "Fail"), "image: no such image\nremedy: name one")))
