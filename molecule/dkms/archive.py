@@ -2,8 +2,9 @@
 """Make a signed apt archive that looks like AMD's, with a synthetic amdgpu-dkms in it.
 
 The driver has the original's version and as many objects as the real one; they are shipped ready (kbuild's `_shipped`)
-but for one, since it is the length of their list that matters. Three releases: 5.3.3, `small` with few objects, and
-`broken`, which stops as AMD's drivers do on a kernel that is too new. A `base-files` that nobody wants is in each.
+but for one, since it is the length of their list that matters. Four releases: 5.3.3, `small` with few objects, `older`
+of a lower version, and `broken`, which stops as AMD's drivers do on a kernel that is too new. A `base-files` that
+nobody wants is in each.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ import tempfile
 from pathlib import Path
 
 VERSION = "5.18.2.22.40-1504718.20.04"
-EPOCH = f"1:{VERSION}"
+OLDER = "5.16.9.22.20-1438747.20.04"
 SUITES = ("focal", "jammy", "noble")
-RELEASES = {"5.3.3": 600, "small": 20, "broken": 20}
+RELEASES = {"5.3.3": 600, "small": 20, "older": 20, "broken": 20}
 OBJECT = "../display/dc/core/amdgpu_generated_object_{}"
 
 DKMS_CONF = f"""\
@@ -123,13 +124,18 @@ def control(name: str, version: str, depends: str = "") -> str:
 
 def packages(release: str) -> dict[str, tuple[str, bytes]]:
     """File name to control stanza and .deb."""
-    driver = control("amdgpu-dkms", EPOCH, f"dkms, amdgpu-dkms-firmware (= {EPOCH})")
-    firmware, decoy = control("amdgpu-dkms-firmware", EPOCH), control("base-files", "999")
-    content = sources(RELEASES[release], release == "broken")
+    version = OLDER if release == "older" else VERSION
+    driver = control("amdgpu-dkms", f"1:{version}", f"dkms, amdgpu-dkms-firmware (= 1:{version})")
+    firmware, decoy = control("amdgpu-dkms-firmware", f"1:{version}"), control("base-files", "999")
+    content = {
+        path.replace(VERSION, version): data.replace(VERSION.encode(), version.encode())
+        for path, data in sources(RELEASES[release], release == "broken").items()
+    }
+    scripts = {"postinst": POSTINST.replace(VERSION, version), "prerm": PRERM.replace(VERSION, version)}
     marker = {"lib/firmware/updates/amdgpu/synthetic.bin": b"not firmware\n"}
     return {
-        f"amdgpu-dkms_{VERSION}_all.deb": (driver, deb(driver, content, postinst=POSTINST, prerm=PRERM)),
-        f"amdgpu-dkms-firmware_{VERSION}_all.deb": (firmware, deb(firmware, marker)),
+        f"amdgpu-dkms_{version}_all.deb": (driver, deb(driver, content, **scripts)),
+        f"amdgpu-dkms-firmware_{version}_all.deb": (firmware, deb(firmware, marker)),
         "base-files_999_all.deb": (decoy, deb(decoy, {"usr/share/decoy": b""})),
     }
 
