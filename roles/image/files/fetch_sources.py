@@ -26,34 +26,60 @@ def git(*arguments: str, cwd: Path) -> bytes:
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, check=True).stdout
 
 
-def fetch(source: dict[str, Any], clone: Path) -> None:
-    """The commit is in the clone; no more than it is asked for where the server allows that."""
-    if not clone.exists():
-        clone.mkdir(parents=True)
-        git("init", "--quiet", "--bare", cwd=clone)
-    wanted = f"{source['commit']}^{{commit}}"
-    for refs in ([], ["--depth=1", source["commit"]], ["+refs/*:refs/upstream/*"]):
+def below(folder: Path, name: str) -> Path:
+    """The path of that name; ValueError if it is not below the folder, or behind a link that leads out of it."""
+    path = folder / name
+    if ".." in path.parts or folder.resolve() not in (path.parent.resolve() / path.name).parents:
+        raise ValueError(f"'{name}' leads out of {folder.name}")
+    return path
+
+
+def has(clone: Path, commit: str) -> bool:
+    """Whether the clone is one, and has it."""
+    try:
+        git("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}", cwd=clone)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
+
+
+def fetch(source: dict[str, Any], clone: Path, new: Path) -> None:
+    """The commit is in the clone, else CalledProcessError or ValueError; no more than it where the server allows that.
+
+    A clone without it, or one that an interruption broke, is replaced by `new` once that has it.
+    """
+    commit = source["commit"]
+    if has(clone, commit):
+        return
+    new.mkdir()
+    git("init", "--quiet", "--bare", cwd=new)
+    for refs in (["--depth=1", commit], ["+refs/*:refs/upstream/*"]):
         try:
-            if refs:
-                git("fetch", "--quiet", "--no-tags", source["url"], *refs, cwd=clone)
-            git("rev-parse", "--verify", "--quiet", wanted, cwd=clone)
-            return
+            git("fetch", "--quiet", "--no-tags", source["url"], *refs, cwd=new)
+            break
         except subprocess.CalledProcessError as error:
             failure = error
-    if not failure.stderr:  # everything was fetched, and the commit is not in it
-        failure.stderr = f"fatal: bad object {source['commit']}".encode()
-    raise failure
+    else:
+        raise failure
+    if not has(new, commit):
+        raise ValueError(f"fatal: bad object {commit}")
+    shutil.rmtree(clone, ignore_errors=True)
+    clone.parent.mkdir(parents=True, exist_ok=True)
+    new.rename(clone)
 
 
 def export(source: dict[str, Any], clone: Path, tree: Path, target: Path) -> None:
-    """The commit's tree, below the source's prefix and without what it excludes, as a tar."""
-    folder = tree / source["prefix"].lstrip("/")
+    """The commit's tree, below the source's prefix and without what it excludes, as a tar.
+
+    ValueError if one of these names leads out of the tree.
+    """
+    folder = below(tree, source["prefix"].lstrip("/"))
     folder.mkdir(parents=True)
     archive = git("archive", source["commit"], cwd=clone)
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive, capture_output=True, check=True)
     for name in source["exclude"]:
-        path = folder / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        path = below(folder, name)
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
     if source["prepare"]:
         script = Path(__file__).with_name(source["prepare"])
         subprocess.run([sys.executable, str(script), str(folder)], capture_output=True, check=True)
@@ -75,15 +101,15 @@ def export(source: dict[str, Any], clone: Path, tree: Path, target: Path) -> Non
 
 def one(cache: Path, source: dict[str, Any]) -> dict[str, Any] | None:
     """None, or what is wrong."""
-    clone, target = cache / "git" / source["name"], cache / source["path"]
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        fetch(source, clone)
-        with tempfile.TemporaryDirectory(dir=cache) as tree:
-            export(source, clone, Path(tree), target)
+        clone, target = below(cache / "git", source["name"]), below(cache, source["path"])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as work:
+            fetch(source, clone, Path(work) / "clone")
+            export(source, clone, Path(work) / "tree", target)
     except subprocess.CalledProcessError as error:
         return {**source, "stderr": error.stderr.decode(errors="replace").strip()}
-    except OSError as error:
+    except (OSError, ValueError) as error:
         return {**source, "stderr": str(error)}
     return None
 

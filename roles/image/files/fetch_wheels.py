@@ -68,28 +68,46 @@ def _write(new: Path, name: str, lines: list[str]) -> Path:
     return path
 
 
-def main() -> int:
-    cache, request = Path(sys.argv[1]), json.load(sys.stdin)
-    pip = cache / "pip" / "bin" / "pip"
-    if not pip.exists():
-        venv.create(cache / "pip", with_pip=True)
-    failed = []
-    for wanted in request["sets"]:
-        new = cache / f"{wanted['path']}.new"
+def own_python(cache: Path) -> Path:
+    """The Python that has pip, in a virtual environment of the cache; CalledProcessError or OSError if it has none."""
+    ready = cache / "pip"
+    if not (ready / "bin" / "pip").exists():
+        new = cache / "pip.new"  # renamed when complete
+        venv.create(new, clear=True, with_pip=True)
+        shutil.rmtree(ready, ignore_errors=True)
+        new.rename(ready)
+    return ready / "bin" / "python"
+
+
+def one(cache: Path, request: dict[str, Any], wanted: dict[str, Any]) -> dict[str, str] | None:
+    """None, or what is wrong."""
+    new = cache / f"{wanted['path']}.new"
+    log = new.with_name(f"{new.name}.log")  # what an index answers is told there alone
+    try:
+        pip = [str(own_python(cache)), "-m", "pip", "--disable-pip-version-check", "--no-cache-dir", "--retries=2"]
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         for arguments in commands(wanted, request, new):
-            log = new.with_name(f"{new.name}.log")  # what an index answers is told there alone
-            command = [str(pip), "--disable-pip-version-check", "--no-cache-dir", "--retries=2", f"--log={log}"]
-            done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, env=ENVIRONMENT)
+            command = [*pip, f"--log={log}", *arguments]
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
             if done.returncode:
-                answers = [line for line in log.read_text(errors="replace").splitlines() if "Could not fetch" in line]
-                failed.append({"name": wanted["name"], "stdout": "\n".join(answers), "stderr": done.stderr})
-                break
-        else:
-            new.replace(cache / wanted["path"])
+                told = log.read_text(errors="replace").splitlines() if log.exists() else []
+                answers = [line for line in told if "Could not fetch" in line]
+                return {"name": wanted["name"], "stdout": "\n".join(answers), "stderr": done.stderr}
+        new.replace(cache / wanted["path"])
+    except subprocess.CalledProcessError as error:
+        return {"name": wanted["name"], "stdout": "", "stderr": error.output.decode(errors="replace")}
+    except OSError as error:
+        return {"name": wanted["name"], "stdout": "", "stderr": str(error)}
+    finally:
         for left in new.parent.glob(f"{new.name}.*"):
             left.unlink()
+    return None
+
+
+def main() -> int:
+    cache, request = Path(sys.argv[1]), json.load(sys.stdin)
+    failed = [each for wanted in request["sets"] if (each := one(cache, request, wanted))]
     json.dump(failed, sys.stdout)
     return 1 if failed else 0
 

@@ -108,7 +108,76 @@ def test_a_source_that_cannot_be_had_is_named(
     assert [path.name for path in (tmp_path / "cache/sources").iterdir()] == ["other.tar"]
 
 
+@pytest.mark.parametrize("name", ["{outside}", "../../../../../..{outside}", "assets/..", "", "link/kept"])
+def test_an_exclude_that_leads_out_deletes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    source: dict[str, Any],
+    name: str,
+) -> None:
+    outside = tmp_path / "outside/kept"
+    outside.parent.mkdir()
+    outside.write_text("x")
+    work = tmp_path / "upstream"
+    (work / "link").symlink_to(outside.parent)
+    for words in (["add", "."], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "link"]):
+        subprocess.run(["git", *words], cwd=work, check=True)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=work, capture_output=True, text=True, check=True).stdout
+    wanted = {**source, "url": str(work), "commit": commit.strip(), "exclude": [name.format(outside=outside)]}
+    assert run(monkeypatch, "fetch_sources", [wanted], str(tmp_path / "cache")) == 1
+    (failed,) = json.loads(capsys.readouterr().out)
+    assert "leads out of webui" in failed["stderr"]
+    assert outside.exists()
+    assert list((tmp_path / "cache/sources").iterdir()) == []
+    wanted["exclude"] = ["link"]  # of a link itself nothing but the link goes
+    assert run(monkeypatch, "fetch_sources", [wanted], str(tmp_path / "cache")) == 0
+    assert outside.exists()
+
+
+def test_a_name_that_leads_out_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, source: dict[str, Any]
+) -> None:
+    for change in ({"name": "../../x"}, {"path": "sources/../../x.tar"}, {"prefix": "/opt/../../x"}):
+        assert run(monkeypatch, "fetch_sources", [{**source, **change}], str(tmp_path / "cache")) == 1
+        (failed,) = json.loads(capsys.readouterr().out)
+        assert "leads out of" in failed["stderr"]
+
+
+def test_a_clone_that_was_interrupted_is_made_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: dict[str, Any]
+) -> None:
+    clone = tmp_path / "cache/git/webui"
+    clone.mkdir(parents=True)
+    (clone / "HEAD").touch()
+    (clone / "config.lock").touch()
+    assert run(monkeypatch, "fetch_sources", [source], str(tmp_path / "cache")) == 0
+    other = {**source, "url": "/nowhere", "exclude": [], "path": "sources/all.tar"}  # the clone has the commit
+    assert run(monkeypatch, "fetch_sources", [other], str(tmp_path / "cache")) == 0
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, source: dict[str, Any]
+) -> None:
+    (tmp_path / "sources").touch()
+    assert run(monkeypatch, "fetch_sources", [source], str(tmp_path)) == 1
+    (failed,) = json.loads(capsys.readouterr().out)
+    assert (failed["name"], "sources" in failed["stderr"]) == ("webui", True)
+
+
 # Wheels
+
+
+@pytest.fixture
+def pip(tmp_path: Path) -> Path:
+    """A cache with this machine's pip for the one of its own."""
+    tools = tmp_path / "pip/bin"
+    tools.mkdir(parents=True)
+    (tools / "pip").touch()
+    text = f'#!/bin/sh\nexec env PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= {sys.executable} "$@"\n'
+    (tools / "python").write_text(text)
+    (tools / "python").chmod(0o755)
+    return tmp_path
 
 
 @pytest.fixture
@@ -129,19 +198,51 @@ def refusing() -> Iterator[str]:
 
 
 def test_an_index_that_refuses_is_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, refusing: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], pip: Path, refusing: str
 ) -> None:
-    pip = tmp_path / "pip/bin/pip"
-    pip.parent.mkdir(parents=True)
-    pip.write_text(f'#!/bin/sh\nexec env PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= {sys.executable} -m pip "$@"\n')
-    pip.chmod(0o755)
     wanted = {"name": "torch", "requirements": ["torch==2.13.0+cpu"], "path": "wheels/torch-1"}
     request = {"python": "3.11", "index": refusing, "resolve": False, "sets": [wanted]}
-    assert run(monkeypatch, "fetch_wheels", request, str(tmp_path)) == 1
+    assert run(monkeypatch, "fetch_wheels", request, str(pip)) == 1
     (failed,) = json.loads(capsys.readouterr().out)
     assert failed["name"] == "torch"
     assert "403 Client Error" in failed["stdout"] + failed["stderr"]
-    assert not (tmp_path / "wheels/torch-1").exists()
+    assert not (pip / "wheels/torch-1").exists()
+
+
+def test_a_full_disk_is_named_for_each_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], pip: Path
+) -> None:
+    (pip / "wheels").mkdir()
+    (pip / "wheels/webui-1.new.wheels").symlink_to("/dev/full")
+    sets = [
+        {"name": "webui", "lock": "a==1 --hash=sha256:1\n", "path": "wheels/webui-1"},
+        {"name": "none", "lock": "", "path": "wheels/none-1"},
+    ]
+    request = {"python": "3.11", "index": "", "resolve": False, "source_packages": [], "sets": sets}
+    assert run(monkeypatch, "fetch_wheels", request, str(pip)) == 1
+    (failed,) = json.loads(capsys.readouterr().out)
+    assert (failed["name"], "No space left on device" in failed["stderr"]) == ("webui", True)
+    assert [path.name for path in (pip / "wheels").glob("none*")] == ["none-1"]
+
+
+def test_a_disk_that_is_full_before_pip_is_there_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise subprocess.CalledProcessError(1, ["ensurepip"], output=b"OSError: [Errno 28] No space left on device")
+
+    monkeypatch.setattr("venv.create", full)
+    request = {"python": "3.11", "sets": [{"name": "torch", "requirements": [], "path": "wheels/torch-1"}]}
+    assert run(monkeypatch, "fetch_wheels", request, str(tmp_path)) == 1
+    (failed,) = json.loads(capsys.readouterr().out)
+    assert (failed["name"], "No space left" in failed["stderr"]) == ("torch", True)
+
+
+def test_pip_comes_in_whole(tmp_path: Path) -> None:
+    (tmp_path / "pip/bin").mkdir(parents=True)  # as an interruption leaves it
+    python = load("fetch_wheels").own_python(tmp_path)
+    assert subprocess.run([python, "-m", "pip", "--version"], check=False).returncode == 0
+    assert not (tmp_path / "pip.new").exists()
 
 
 def test_locks_are_complete_and_name_no_index() -> None:
