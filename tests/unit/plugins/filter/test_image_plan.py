@@ -138,7 +138,7 @@ def test_absent_takes_out_what_came_in(image: dict[str, Any], builder: dict[str,
         ("fatal: could not read Username for 'https://x': terminal prompts disabled", "source_available", "Username"),
         ("fatal: remote error: upload-pack: not our ref 00", "source_commit", "not our ref"),
         ("fatal: bad object 00", "source_commit", "bad object"),
-        ("[Errno 28] No space left on device", "source_available", "No space left"),
+        ("[Errno 28] No space left on device", "disk_space", "No space left"),
     ],
 )
 def test_a_failed_source_is_named(stderr: str, check: str, told: str) -> None:
