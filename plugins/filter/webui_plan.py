@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import posixpath
 import re
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.navilab.webui.plugins.module_utils import _selftest
+from ansible_collections.navilab.webui.plugins.module_utils import _paths, _selftest
 
 DOCUMENTATION = r"""
 name: webui_plan
@@ -79,10 +78,6 @@ _FORMS = {
     "hsa_override": (r"auto|none|[0-9]+\.[0-9]+\.[0-9]+", "auto, none or a version such as 10.3.0"),
     "memory_mib": (r"0|[1-9][0-9]{2,}", "0 or at least 100"),
 }
-# Directories of the system, which a webui's user must never own; and those that only hold other directories.
-_NOT_FOR_DATA = re.compile(
-    r"(?:/(?:bin|boot|dev|etc|lib\w*|proc|run|sbin|sys|usr)(?:/.*)?|/(?:home|media|mnt|opt|root|srv|tmp|var))?"
-)
 ATTENTION = {"sub-quad": ["--opt-sub-quad-attention"], "split": ["--opt-split-attention"], "none": []}
 
 
@@ -396,6 +391,15 @@ def _settings_problems(
                 "set navilab_user to an account of the host, or make it",
             )
         )
+    if settings["image_source"] == "build" and not settings["image_registry"]:
+        problems.append(
+            _problem(
+                "image_reference",
+                "webui_image_source is build, but image_registry is empty: what is built would reach no host",
+                "set image_registry to a registry that builder and hosts reach, or build with playbooks/image.yml and "
+                "name the image in webui_images, with webui_image_source: pull",
+            )
+        )
     if settings["listen"] != LISTEN:
         problems.append(
             _problem(
@@ -434,8 +438,7 @@ def _settings_problems(
     for name, (form, wanted) in _FORMS.items():
         if not re.fullmatch(form, str(settings[name])):
             problems.append(_problem("variables", f"webui_{name} is '{settings[name]}'", f"write {wanted}"))
-    plain = posixpath.normpath(data_dir)
-    if not data_dir.startswith("/") or re.search(r"[:\n]", data_dir) or _NOT_FOR_DATA.fullmatch(plain.rstrip("/")):
+    if re.search(r"[:\n]", data_dir) or not _paths.ownable(data_dir):
         problems.append(
             _problem(
                 "data_writable",

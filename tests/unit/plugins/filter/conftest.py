@@ -77,7 +77,7 @@ def settings() -> dict[str, Any]:
     defaults = yaml.safe_load((ROLES / "webui/defaults/main.yml").read_text())
     variables = yaml.safe_load((ROLES / "webui/vars/main.yml").read_text())
     made = {key.removeprefix("webui_"): value for key, value in defaults.items()}
-    made.update(user="lab", models=[], profiles=variables["webui_profiles"])
+    made.update(user="lab", models=[], image_registry="", profiles=variables["webui_profiles"])
     made["images"] = {
         "rocm7": "registry.example/webui:rocm7",
         "rocm52": "registry.example/webui:rocm52",

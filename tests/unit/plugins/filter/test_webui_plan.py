@@ -120,6 +120,8 @@ def test_two_boards_have_a_container_each(host: dict[str, Any], settings: dict[s
         ({"data_dir": "/"}, "data_writable"),
         ({"data_dir": "/home/lab/../../etc/webui"}, "data_writable"),
         ({"data_dir": "/srv/"}, "data_writable"),
+        ({"data_dir": "//srv"}, "data_writable"),
+        ({"image_source": "build"}, "image_reference"),
         ({"name": "my webui"}, "variables"),
         ({"shm_size": "lots"}, "variables"),
         ({"hsa_override": "10.3"}, "variables"),

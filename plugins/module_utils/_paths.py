@@ -1,0 +1,20 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which directories may be given to a role."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+# Directories of the system, which a role must never own or clear; and those that only hold other directories.
+_OF_THE_SYSTEM = re.compile(
+    r"(?:/(?:bin|boot|dev|etc|lib\w*|proc|run|sbin|sys|usr)(?:/.*)?|/(?:home|media|mnt|opt|root|srv|tmp|var))?"
+)
+
+
+def ownable(path: str) -> bool:
+    """Whether a role may have this directory for itself: absolute, none of the system's."""
+    plain = "/" + posixpath.normpath(path).strip("/")  # normpath keeps two slashes at the start
+    return path.startswith("/") and not _OF_THE_SYSTEM.fullmatch(plain.rstrip("/"))
