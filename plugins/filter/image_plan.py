@@ -7,7 +7,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from pathlib import PurePosixPath
 from typing import Any
+
+from ansible_collections.navilab.webui.plugins.filter.image_recipe import BASE
 
 DOCUMENTATION = r"""
 name: image_plan
@@ -34,12 +38,19 @@ options:
     description: The role's variables without their prefix.
     type: dict
     required: true
+  entries:
+    description: What the role puts in its cache, as names in it.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
 - name: Decide what is to be built
   ansible.builtin.set_fact:
-    image_plan: "{{ image_look.host | navilab.webui.image_plan(recipes=image_recipes, settings=image_settings) }}"
+    image_plan: >-
+      {{ image_look.host | navilab.webui.image_plan(recipes=image_recipes, settings=image_settings,
+                                                    entries=image_cache_entries) }}
 """
 
 RETURN = r"""
@@ -51,16 +62,41 @@ _value:
 """
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # of a folder, a file and a label
 
 
 def _problem(check: str, evidence: str, remedy: str) -> dict[str, str]:
     return {"id": check, "status": "failed", "evidence": evidence, "remedy": remedy}
 
 
+def _inside(path: str) -> bool:
+    """Whether a path names something below a tree, not the tree itself or what lies outside."""
+    parts = PurePosixPath(path).parts
+    return bool(parts) and parts[0] != "/" and ".." not in parts
+
+
+def _source_problems(source: dict[str, Any]) -> list[dict[str, str]]:
+    problems = []
+    if not NAME.fullmatch(source["name"]):
+        evidence = f"'{source['name']}' is no name for a source"
+        problems.append(_problem("variables", evidence, "use letters, digits, '_', '.' and '-'"))
+    if not COMMIT.fullmatch(source["commit"]):
+        evidence = f"{source['name']}: '{source['commit']}' is no commit"
+        problems.append(_problem("source_commit", evidence, "give all 40 hexadecimal digits: a branch or a tag moves"))
+    outside = [path for path in source["exclude"] if not _inside(path)]
+    if outside:
+        evidence = f"{source['name']}: exclude has '{', '.join(outside)}'"
+        problems.append(_problem("variables", evidence, "give paths below its tree, without '..'"))
+    return problems
+
+
 def _problems(host: dict[str, Any], builds: list[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, str]]:
     problems = []
     if not host["docker"]["running"]:
-        remedy = "let the docker_engine role install it, or start it"
+        remedy = (
+            "start it, or install docker.io there; on a host of the inventory the collection does that with "
+            "`ansible HOST -m ansible.builtin.include_role -a name=navilab.webui.docker_engine`"
+        )
         problems.append(_problem("docker_engine", "no Docker Engine runs on the builder", remedy))
     for build in builds:
         if not build["python_fits"]:
@@ -73,15 +109,8 @@ def _problems(host: dict[str, Any], builds: list[dict[str, Any]], settings: dict
                     f"{{{build['profile']}: {{base: python:{build['data']['python']}-slim-bookworm}}}}",
                 )
             )
-        problems += [
-            _problem(
-                "source_commit",
-                f"{source['name']}: '{source['commit']}' is no commit",
-                "give all 40 hexadecimal digits: a branch or a tag moves",
-            )
-            for source in build["sources"]
-            if not COMMIT.fullmatch(source["commit"])
-        ]
+        for source in build["sources"]:
+            problems += _source_problems(source)
     for path, seen in host["disk"].items() if builds else ():
         free = seen["free_mib"]
         if free is not None and free < settings["min_disk_mib"]:
@@ -90,19 +119,25 @@ def _problems(host: dict[str, Any], builds: list[dict[str, Any]], settings: dict
     return problems
 
 
-def image_plan(host: dict[str, Any], recipes: list[dict[str, Any]], settings: dict[str, Any]) -> dict[str, Any]:
+def image_plan(
+    host: dict[str, Any], recipes: list[dict[str, Any]], settings: dict[str, Any], entries: Iterable[str] = ()
+) -> dict[str, Any]:
     record = host["records"].get("image") or {}
     if settings["state"] == "absent":
-        images = [name for name in record.get("images", []) if host["docker"]["images"].get(name)]
+        # The look asks for no image that is wanted no longer. The base comes last: others stand on it.
+        images = [name for name in record.get("images", []) if host["docker"]["images"].get(name, True)]
+        images = sorted(images, key=lambda name: name.startswith(BASE)) if host["docker"]["running"] else []
         actions = [f"remove image {name}" for name in images]
-        if record:
-            actions.append(f"remove {settings['cache_dir']}")
+        actions += [f"remove {path}" for path in record.get("paths", [])]
         packages = record.get("packages", [])
         if packages:
             actions.append(f"remove {', '.join(packages)}")
+        if record and not actions:
+            actions = ["forget the record of an earlier run"]
         return {
             "actions": actions, "problems": [], "builds": [], "install": [],
-            "remove": packages, "remove_images": images, "record": {},
+            "remove": packages, "remove_images": images, "remove_paths": record.get("paths", []),
+            "remove_if_empty": record.get("cache_dirs", []), "record": {},
         }  # fmt: skip
 
     def missing(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -134,7 +169,18 @@ def image_plan(host: dict[str, Any], recipes: list[dict[str, Any]], settings: di
         ]
         actions += [f"fetch the wheels of {each['name']}" for each in build["missing_wheels"]]
         actions.append(f"build image {build['image']}")
-    made = {name for build in builds for name in (build["image"], *([build["base"]] if build["base_made"] else []))}
+    made = {
+        name
+        for build in builds
+        for name in (
+            build["image"],
+            *([build["base"]] if build["base_made"] else []),
+            *(f"{repository}:{build['profile']}" for repository in settings["names"]),
+        )
+    }
+    # What lies there already is somebody else's, and stays when the role goes.
+    paths = {f"{settings['cache_dir']}/{entry}" for entry in entries} if builds else set()
+    paths = {path for path in paths if not (host["files"].get(path) or {}).get("exists")}
     return {
         "actions": [] if problems else actions,
         "problems": problems,
@@ -142,9 +188,13 @@ def image_plan(host: dict[str, Any], recipes: list[dict[str, Any]], settings: di
         "install": install,
         "remove": [],
         "remove_images": [],
+        "remove_paths": [],
+        "remove_if_empty": [],
         "record": {
+            "cache_dirs": sorted({*record.get("cache_dirs", []), *([settings["cache_dir"]] if builds else [])}),
             "images": sorted({*record.get("images", []), *made}),
             "packages": sorted({*record.get("packages", []), *install}),
+            "paths": sorted({*record.get("paths", []), *paths}),
         },
     }
 

@@ -67,7 +67,7 @@ def _source(kind: str, prefix: str, wanted: dict[str, Any]) -> dict[str, Any]:
         "kind": kind,
         "name": wanted["name"],
         "url": wanted["url"],
-        "commit": wanted["commit"],
+        "commit": str(wanted["commit"]),  # YAML makes a number of 40 digits
         "exclude": exclude,
         "prepare": prepare,
         "prefix": prefix,

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from ansible_collections.navilab.webui.plugins.filter.image_fetch_problem import image_fetch_problem
 from ansible_collections.navilab.webui.plugins.filter.image_plan import image_plan
+from ansible_collections.navilab.webui.plugins.filter.image_problems import image_problems
 from ansible_collections.navilab.webui.plugins.filter.image_recipe import image_recipe
 
 ROLES = Path(__file__).parents[4] / "roles"
@@ -23,7 +24,14 @@ def image() -> dict[str, Any]:
     variables = yaml.safe_load((ROLES / "image/vars/main.yml").read_text())
     made = {key.removeprefix("image_"): value for key, value in defaults.items()}
     made.update(profiles=variables["image_profile_data"], locks=dict.fromkeys(LOCKS, "a==1 --hash=sha256:1"))
-    made.update(files_digest="f", tokenizer_digest="", debian_pythons={"bookworm": "3.11"}, tools=["git"])
+    made.update(
+        files_digest="f",
+        tokenizer_digest="",
+        tokenizer_found=True,
+        names=["navilab/webui"],
+        debian_pythons={"bookworm": "3.11"},
+        tools=["git"],
+    )
     return made
 
 
@@ -123,6 +131,115 @@ def test_rocm52_asks_for_a_base_with_its_python(image: dict[str, Any], builder: 
     builder["files"] |= {f"{image['cache_dir']}/{part['path']}": {"exists": False} for part in recipe["wheels"]}
     (problem,) = image_plan(builder, [recipe], image)["problems"]
     assert "image_profiles_extra: {rocm52: {base: python:3.10-slim-bookworm}}" in problem["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"name": "a b"}, "'a b' is no name"),
+        ({"name": "../../etc"}, "'../../etc' is no name"),
+        ({"exclude": ["assets", "/etc"]}, "exclude has '/etc'"),
+        ({"exclude": ["a/../../b"]}, "exclude has 'a/../../b'"),
+        ({"exclude": ["."]}, "exclude has '.'"),
+    ],
+)
+def test_a_source_stays_in_its_folder(
+    image: dict[str, Any], builder: dict[str, Any], changes: dict[str, Any], told: str
+) -> None:
+    image["extensions"] = [{**image["extensions"][0], **changes}]
+    recipe = image_recipe("cpu", image)
+    for part in recipe["sources"]:
+        builder["files"][f"{image['cache_dir']}/{part['path']}"] = {"exists": False}
+    (problem,) = image_plan(builder, [recipe], image)["problems"]
+    assert (problem["id"], told in problem["evidence"]) == ("variables", True)
+
+
+def test_a_commit_may_look_like_a_number(image: dict[str, Any]) -> None:
+    digits = 10**39
+    source = changed(image, clip={"url": "https://x", "commit": digits})["sources"][0]
+    assert source["commit"] == str(digits)
+
+
+def test_a_builder_without_engine_is_told_how_to_get_one(image: dict[str, Any], builder: dict[str, Any]) -> None:
+    builder["docker"]["running"] = False
+    (problem,) = image_plan(builder, [image_recipe("cpu", image)], image)["problems"]
+    assert problem["id"] == "docker_engine"
+    assert "-a name=navilab.webui.docker_engine" in problem["remedy"]  # the image comes before any room of the host
+
+
+def test_fitting_variables_are_no_problem(image: dict[str, Any]) -> None:
+    assert image_problems(["rocm7", "rocm52", "cpu"], image) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "told"),
+    [
+        ({"python": 3.11}, "variables", "image_profiles_extra.mine.python is 3.11"),
+        ({"python": "3.13"}, "variables", "image_profiles_extra.mine.python is '3.13'"),
+        ({"python": None}, "variables", "image_profiles_extra.mine.python has no value"),
+        (None, "variables", "image_profiles_extra.mine is 'None'"),
+    ],
+)
+def test_an_own_profile_is_looked_at(image: dict[str, Any], changes: Any, check: str, told: str) -> None:
+    image["profiles"]["mine"] = changes and {**image["profiles"]["cpu"], **changes}
+    (problem,) = image_problems(["mine"], image)
+    assert (problem["id"], problem["evidence"]) == (check, told)
+    assert problem["remedy"]
+
+
+def test_a_profile_needs_all_its_keys(image: dict[str, Any]) -> None:
+    image["profiles"]["mine"] = {key: value for key, value in image["profiles"]["cpu"].items() if key != "python"}
+    (problem,) = image_problems(["mine"], image)
+    assert problem["evidence"] == "image_profiles_extra.mine.python has no value"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"webui": {"url": "https://x", "commit": None}}, "image_webui.commit has no value"),
+        ({"tokenizer_cache": "/gone", "tokenizer_found": False}, "image_tokenizer_cache is '/gone'"),
+        ({"cache_dir": "/srv"}, "image_cache_dir is '/srv'"),
+        ({"cache_dir": "//srv/"}, "image_cache_dir is '//srv/'"),
+        ({"cache_dir": "cache"}, "image_cache_dir is 'cache'"),
+    ],
+)
+def test_bad_variables_are_named(image: dict[str, Any], changes: dict[str, Any], told: str) -> None:
+    (problem,) = image_problems(["cpu"], {**image, **changes})
+    assert (problem["id"], told in problem["evidence"]) == ("variables", True)
+
+
+def test_an_unknown_profile_is_named(image: dict[str, Any]) -> None:
+    (problem,) = image_problems(["rocm9"], image)
+    assert (problem["id"], problem["evidence"]) == ("profile_known", "there is no profile rocm9 to build")
+
+
+def test_the_record_has_what_the_role_brings_alone(image: dict[str, Any], builder: dict[str, Any]) -> None:
+    builder["files"]["/var/cache/navilab-image/git"] = {"exists": True}
+    recipe = image_recipe("cpu", image)
+    image["names"] = ["navilab/webui", "registry.example/navilab/webui"]
+    record = image_plan(builder, [recipe], image, ["git", "sources"])["record"]
+    assert record["images"] == sorted(
+        [recipe["image"], recipe["base"], "navilab/webui:cpu", "registry.example/navilab/webui:cpu"]
+    )
+    assert record["paths"] == ["/var/cache/navilab-image/sources"]
+    assert record["cache_dirs"] == ["/var/cache/navilab-image"]
+    # The next run finds it there, and knows that it was the role's own.
+    builder["records"]["image"] = record
+    builder["files"]["/var/cache/navilab-image/sources"] = {"exists": True}
+    assert image_plan(builder, [recipe], image, ["git", "sources"])["record"] == record
+
+
+def test_absent_follows_the_record_alone(image: dict[str, Any], builder: dict[str, Any]) -> None:
+    base = "navilab/webui-base:bookworm-1"
+    builder["records"]["image"] = {
+        "images": [base, "navilab/webui:cpu-1", "navilab/webui:cpu"],
+        "cache_dirs": ["/data/cache"],
+        "paths": ["/data/cache/git"],
+    }
+    plan = image_plan(builder, [], {**image, "state": "absent", "cache_dir": "/srv"}, ["git"])
+    assert plan["remove_images"] == ["navilab/webui:cpu-1", "navilab/webui:cpu", base]  # nobody looked for them
+    assert (plan["remove_paths"], plan["remove_if_empty"]) == (["/data/cache/git"], ["/data/cache"])
+    assert not any("/srv" in action for action in plan["actions"])
 
 
 def test_absent_takes_out_what_came_in(image: dict[str, Any], builder: dict[str, Any]) -> None:
