@@ -64,7 +64,10 @@ def selftest_learned(
         test = result["item"]
         said = str((result.get("container") or {}).get("Output") or result.get("msg") or "")
         seen = _selftest.parse(said)
-        if seen is None:
+        if result.get("timedout"):
+            evidence = "the self-test's container does not end: a process of it hangs in the kernel"
+            problems.append(_problem(test, evidence, "see `dmesg | grep amdgpu`, reboot the host, then run again"))
+        elif seen is None:
             problems.append(_not_run(test, said))
         elif not _selftest.is_evidence(seen["decision"]):
             problems.append(_problem(test, seen["decision"]["evidence"], seen["decision"]["remedy"]))

@@ -55,6 +55,13 @@ def test_a_hang_comes_with_the_kernels_words(host: dict[str, Any], settings: dic
     assert kept["rocm7 0000:0a:00.0"]["evidence"] == "seen; the kernel says: amdgpu: ring gfx timeout"
 
 
+def test_a_container_that_the_kernel_does_not_end(host: dict[str, Any], settings: dict[str, Any]) -> None:
+    (test,) = webui_plan(host, settings)["selftests"]
+    late = {"item": test, "failed": True, "msg": "Timed out after 1200 second(s).", "timedout": {"period": 1200}}
+    (problem,) = selftest_learned(host, [late])["problems"]
+    assert ("hangs in the kernel" in problem["evidence"], "reboot" in problem["remedy"]) == (True, True)
+
+
 @pytest.mark.parametrize(
     ("made", "said", "evidence", "remedy"),
     [
