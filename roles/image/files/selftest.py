@@ -224,9 +224,8 @@ def worker(arguments: argparse.Namespace) -> None:
             run = {"import": import_torch, "devices": see_devices, "memory": copy_memory}.get(step)
             found.update(run(lab) if run else compute(lab, step, dtype or "fp32"))
         except Exception as error:
-            found.update(
-                status="oom" if _is_oom(error) else "failed", evidence=f"{type(error).__name__}: {error}"[:500]
-            )
+            said = str(error).strip().partition("\n")[0]  # torch adds lines of general advice to a device's error
+            found.update(status="oom" if _is_oom(error) else "failed", evidence=f"{type(error).__name__}: {said}"[:500])
         found.update(selftest=SCHEMA, id=step, dtype=dtype, seconds=round(time.monotonic() - begun, 3))
         print(json.dumps(found), flush=True)
         if found["status"] == "oom" and lab.kind == "cuda":

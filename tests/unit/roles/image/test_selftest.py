@@ -99,11 +99,13 @@ def test_a_worker_that_hangs_is_killed() -> None:
 
 
 def test_without_torch_the_image_is_the_cause(tmp_path: Path) -> None:
-    (tmp_path / "torch.py").write_text("raise ImportError('libamdhip64.so.7: cannot open shared object file')")
+    (tmp_path / "torch.py").write_text(
+        "raise ImportError('libamdhip64.so.7: cannot open shared object file\\nFor debugging consider more')"
+    )
     done = run(sys.executable, "--json", str(tmp_path / "made/by/it.json"), PYTHONPATH=str(tmp_path))
     found = json.loads(done.stdout)
     assert (done.returncode, found["decision"]["first_cause"]["id"]) == (1, "import")
-    assert "libamdhip64.so.7" in found["decision"]["evidence"]
+    assert found["decision"]["evidence"] == "import: ImportError: libamdhip64.so.7: cannot open shared object file"
     assert json.loads((tmp_path / "made/by/it.json").read_text()) == found
 
 
