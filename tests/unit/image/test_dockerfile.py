@@ -14,6 +14,7 @@ import yaml
 from ansible_collections.navilab.webui.plugins.filter.image_recipe import image_recipe
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "image"
+ABSENT = ROLE / "tasks/absent.yml"
 PROFILES = yaml.safe_load((ROLE / "vars/main.yml").read_text())["image_profile_data"]
 
 
@@ -84,6 +85,15 @@ def test_a_ready_tokenizer_cache_comes_in_place_of_the_made_one() -> None:
     text = dockerfile("cpu", tokenizer_digest="t1")
     assert "COPY tokenizer-t1/ /opt/huggingface/" in text
     assert "tokenizer_cache.py" not in text
+
+
+def test_a_removal_finds_what_the_classic_builder_keeps_of_the_first_stage() -> None:
+    text = dockerfile("cpu")
+    labels = [line for line in text.splitlines() if line.startswith("LABEL navilab.")]
+    (prune,) = [task for task in yaml.safe_load(ABSENT.read_text("utf-8")) if "community.docker.docker_prune" in task]
+    label = prune["community.docker.docker_prune"]["images_filters"]["label"]
+    assert [line.removeprefix("LABEL ").replace('"', "") for line in labels] == [label]
+    assert text.index("FROM base AS build") < text.index(labels[0]) < text.index("FROM base\n")  # not in the result
 
 
 def test_a_script_that_pip_does_not_need_does_not_run_pip_again() -> None:
