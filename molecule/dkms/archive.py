@@ -3,8 +3,8 @@
 
 The driver has the original's version and as many objects as the real one; they are shipped ready (kbuild's `_shipped`)
 but for one, since it is the length of their list that matters. Four releases: 5.3.3, `small` with few objects, `older`
-of a lower version, and `broken`, which stops as AMD's drivers do on a kernel that is too new. A `base-files` that
-nobody wants is in each.
+of a lower version, and `broken` of a higher one, which stops as AMD's drivers do on a kernel that is too new. A
+`base-files` that nobody wants is in each.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import tempfile
 from pathlib import Path
 
 VERSION = "5.18.2.22.40-1504718.20.04"
-OLDER = "5.16.9.22.20-1438747.20.04"
+VERSIONS = {"older": "5.16.9.22.20-1438747.20.04", "broken": "6.0.5.50401-1530003.20.04"}  # else that
 SUITES = ("focal", "jammy", "noble")
 RELEASES = {"5.3.3": 600, "small": 20, "older": 20, "broken": 20}
 OBJECT = "../display/dc/core/amdgpu_generated_object_{}"
@@ -124,7 +124,7 @@ def control(name: str, version: str, depends: str = "") -> str:
 
 def packages(release: str) -> dict[str, tuple[str, bytes]]:
     """File name to control stanza and .deb."""
-    version = OLDER if release == "older" else VERSION
+    version = VERSIONS.get(release, VERSION)
     driver = control("amdgpu-dkms", f"1:{version}", f"dkms, amdgpu-dkms-firmware (= 1:{version})")
     firmware, decoy = control("amdgpu-dkms-firmware", f"1:{version}"), control("base-files", "999")
     content = {

@@ -71,7 +71,7 @@ def _problem(check: str, evidence: str, remedy: str) -> dict[str, str]:
 
 def _inside(path: str) -> bool:
     """Whether a path names something below a tree, not the tree itself or what lies outside."""
-    parts = PurePosixPath(path).parts
+    parts = PurePosixPath(str(path)).parts  # YAML makes a number of 2023
     return bool(parts) and parts[0] != "/" and ".." not in parts
 
 
@@ -83,7 +83,7 @@ def _source_problems(source: dict[str, Any]) -> list[dict[str, str]]:
     if not COMMIT.fullmatch(source["commit"]):
         evidence = f"{source['name']}: '{source['commit']}' is no commit"
         problems.append(_problem("source_commit", evidence, "give all 40 hexadecimal digits: a branch or a tag moves"))
-    outside = [path for path in source["exclude"] if not _inside(path)]
+    outside = [str(path) for path in source["exclude"] if not _inside(path)]
     if outside:
         evidence = f"{source['name']}: exclude has '{', '.join(outside)}'"
         problems.append(_problem("variables", evidence, "give paths below its tree, without '..'"))

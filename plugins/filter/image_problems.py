@@ -76,7 +76,7 @@ def _profile_problems(name: str, settings: dict[str, Any]) -> list[dict[str, str
 
 def image_problems(profiles: list[str], settings: dict[str, Any]) -> list[dict[str, str]]:
     problems = []
-    if not _paths.ownable(settings["cache_dir"]):
+    if settings["cache_dir"] is not None and not _paths.ownable(settings["cache_dir"]):
         evidence = f"image_cache_dir is '{settings['cache_dir']}'"
         problems.append(_problem("variables", evidence, "give an absolute directory of its own, none of the system's"))
     empty = nulls({key: value for key, value in settings.items() if key != "profiles"})

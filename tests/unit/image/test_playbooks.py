@@ -57,3 +57,14 @@ def test_every_host_names_why_there_is_no_image(tmp_path: Path) -> None:
     code, output = run(tmp_path, ROOT / "site.yml", "--check", "--extra-vars", '{"image_profiles": ["rocm9"]}')
     assert code == 2, output
     assert re.findall(r"(one|two) .*failed: profile_known", output) == ["one", "two"], output
+
+
+def test_a_lost_builder_stops_every_host(tmp_path: Path) -> None:
+    away = tmp_path / "away.yml"
+    away.write_text(
+        "lab: {hosts: {away: {ansible_connection: ssh, ansible_host: 127.0.0.1, ansible_port: 1}}}", encoding="utf-8"
+    )
+    changes = '{"image_builder": "away", "ansible_ssh_retries": 0}'
+    code, output = run(tmp_path, ROOT / "site.yml", "--limit", "one,two", "--inventory", str(away), "-e", changes)
+    assert code != 0, output
+    assert re.search(r"two .*failed: builder_reachable", output), output

@@ -138,7 +138,7 @@ def test_rocm52_asks_for_a_base_with_its_python(image: dict[str, Any], builder: 
     [
         ({"name": "a b"}, "'a b' is no name"),
         ({"name": "../../etc"}, "'../../etc' is no name"),
-        ({"exclude": ["assets", "/etc"]}, "exclude has '/etc'"),
+        ({"exclude": ["assets", 2023, "/etc"]}, "exclude has '/etc'"),
         ({"exclude": ["a/../../b"]}, "exclude has 'a/../../b'"),
         ({"exclude": ["."]}, "exclude has '.'"),
     ],
@@ -201,6 +201,7 @@ def test_a_profile_needs_all_its_keys(image: dict[str, Any]) -> None:
         ({"cache_dir": "/srv"}, "image_cache_dir is '/srv'"),
         ({"cache_dir": "//srv/"}, "image_cache_dir is '//srv/'"),
         ({"cache_dir": "cache"}, "image_cache_dir is 'cache'"),
+        ({"cache_dir": None}, "image_cache_dir has no value"),
     ],
 )
 def test_bad_variables_are_named(image: dict[str, Any], changes: dict[str, Any], told: str) -> None:

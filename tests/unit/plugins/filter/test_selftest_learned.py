@@ -55,10 +55,18 @@ def test_a_hang_comes_with_the_kernels_words(host: dict[str, Any], settings: dic
     assert kept["rocm7 0000:0a:00.0"]["evidence"] == "seen; the kernel says: amdgpu: ring gfx timeout"
 
 
-def test_a_container_that_the_kernel_does_not_end(host: dict[str, Any], settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"msg": "Timed out after 1200 second(s).", "timedout": {"period": 1200}},
+        {"msg": "The docker_container action failed to execute in the expected time frame (1200) and was terminated"},
+    ],
+)
+def test_a_container_that_the_kernel_does_not_end(
+    host: dict[str, Any], settings: dict[str, Any], result: dict[str, Any]
+) -> None:
     (test,) = webui_plan(host, settings)["selftests"]
-    late = {"item": test, "failed": True, "msg": "Timed out after 1200 second(s).", "timedout": {"period": 1200}}
-    (problem,) = selftest_learned(host, [late])["problems"]
+    (problem,) = selftest_learned(host, [{"item": test, "failed": True, **result}])["problems"]
     assert ("hangs in the kernel" in problem["evidence"], "reboot" in problem["remedy"]) == (True, True)
 
 
