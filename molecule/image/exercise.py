@@ -51,6 +51,18 @@ def wait(asked: Any, seconds: float = 300) -> Any:
         time.sleep(1)
 
 
+def offline_log() -> str:
+    command = ["docker", "logs", "offline"]
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+
+
+def started_offline(seconds: float = 300) -> None:
+    """Until the webui has put its API together: a request before that may end in a traceback in its log."""
+    end = time.monotonic() + seconds
+    while "Startup time:" not in offline_log() and time.monotonic() < end:
+        time.sleep(1)
+
+
 def main() -> None:
     config = json.loads(docker("inspect", "webui"))[0]
     ask("/sdapi/v1/options", dict([OPTION]))
@@ -64,12 +76,13 @@ def main() -> None:
         "--volume", "/home/lab/dockerx/webui_data/models/Stable-diffusion:/models:ro",
         config["Config"]["Image"], *config["Config"]["Cmd"], "--ckpt-dir", "/models",
     )  # fmt: skip
+    started_offline()
     seen["offline_models"] = [model["model_name"] for model in wait(ask_offline)]
     drawn = ask_offline("/sdapi/v1/txt2img", {"prompt": "no network", "steps": 2, "width": 128, "height": 128})
     seen["offline_picture"] = len(drawn["images"][0]) > 1000
-    log = subprocess.run(["docker", "logs", "offline"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    log = offline_log()
     words = ("Traceback", "NameResolution", "Connection", "Failed to", "Couldn't", "Read-only", "Permission denied")
-    seen["offline_complaints"] = [line for line in log.stdout.splitlines() if any(word in line for word in words)]
+    seen["offline_complaints"] = log.splitlines() if any(word in log for word in words) else []
     docker("rm", "--force", "offline")
 
     docker("start", "webui")
