@@ -1,4 +1,4 @@
-"""What the unit tests share: the collection under its own name, and trees of hosts to look at."""
+"""What the unit tests share: the collection under its own name, and trees of hosts to gather facts from."""
 
 from __future__ import annotations
 
@@ -12,16 +12,12 @@ import pytest
 from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
 
 ROOT = Path(__file__).resolve().parent.parent
-COLLECTIONS = ROOT / ".navilab" / "collections"
+COLLECTIONS = ROOT / "collections"
 FIXTURES = ROOT / "tests" / "fixtures" / "sysfs"
 
 
 def pytest_configure() -> None:
     """Let `ansible_collections.navilab.webui` be this checkout, as Ansible itself will see it."""
-    link = COLLECTIONS / "ansible_collections" / "navilab" / "webui"
-    link.parent.mkdir(parents=True, exist_ok=True)
-    if not link.is_symlink():
-        link.symlink_to(os.path.relpath(ROOT, link.parent))
     _AnsibleCollectionFinder(paths=[str(COLLECTIONS)])._install()
 
 

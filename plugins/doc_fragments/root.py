@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The option root of every module that looks."""
+"""The option root of every module that gathers facts."""
 
 from __future__ import annotations
 

@@ -10,9 +10,10 @@ import pwd
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ._sysfs import Tree
+from ._types import User
 
 _LIMIT = 1 << 20
 
@@ -24,7 +25,7 @@ class _Account(NamedTuple):
     gids: list[int]
 
 
-def look_user(tree: Tree, name: str | None, device_gids: Sequence[int] = ()) -> dict[str, Any] | None:
+def gather_user(tree: Tree, name: str | None, device_gids: Sequence[int] = ()) -> User | None:
     """The user's numbers, home and groups (the primary one included); null if no name was given.
 
     `needs_login`: a process of the user runs without one of `device_gids` that the user is in by now.
@@ -32,7 +33,7 @@ def look_user(tree: Tree, name: str | None, device_gids: Sequence[int] = ()) -> 
     if not name:
         return None
     account = _live(name) if tree.live else _recorded(tree, name)
-    seen: dict[str, Any] = {
+    seen: User = {
         "name": name,
         "exists": account is not None,
         "uid": None,
@@ -45,11 +46,16 @@ def look_user(tree: Tree, name: str | None, device_gids: Sequence[int] = ()) -> 
     if account is None:
         return seen
     group_names = [tree.group_name(gid) or str(gid) for gid in [account.gid, *account.gids]]
-    seen.update(uid=account.uid, gid=account.gid, home=account.home, primary_group=group_names[0])
-    seen["groups"] = list(dict.fromkeys(group_names))
     due = set(device_gids) & set(account.gids)
-    seen["needs_login"] = tree.live and bool(due) and account.uid != 0 and _lags(account.uid, due)
-    return seen
+    return {
+        **seen,
+        "uid": account.uid,
+        "gid": account.gid,
+        "home": account.home,
+        "primary_group": group_names[0],
+        "groups": list(dict.fromkeys(group_names)),
+        "needs_login": tree.live and bool(due) and account.uid != 0 and _lags(account.uid, due),
+    }
 
 
 def _live(name: str) -> _Account | None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from ._sysfs import Tree
+from ._types import Apt, AptSource, AptSourceFields
 
 _DIRECTORY = "/etc/apt/sources.list.d"
 _NAME = re.compile(r"[A-Za-z0-9_.-]+\.(list|sources)")  # APT ignores files with any other name
@@ -26,9 +26,9 @@ class SourceError(ValueError):
     """A source that APT would refuse too; the text says where."""
 
 
-def look_apt(tree: Tree) -> dict[str, Any]:
+def gather_apt(tree: Tree) -> Apt:
     """`{sources, error}`: every source that APT reads, in its order; `error` tells what it would refuse."""
-    sources: list[dict[str, Any]] = []
+    sources: list[AptSource] = []
     errors: list[str] = []
     paths = ["/etc/apt/sources.list"]
     paths += [f"{_DIRECTORY}/{name}" for name in tree.listdir(_DIRECTORY) if _NAME.fullmatch(name)]
@@ -45,7 +45,7 @@ def look_apt(tree: Tree) -> dict[str, Any]:
     return {"sources": sources, "error": "; ".join(errors)}
 
 
-def parse_one_line(text: str) -> Iterator[dict[str, Any]]:
+def parse_one_line(text: str) -> Iterator[AptSourceFields]:
     """Sources of a sources.list; SourceError at the first malformed line."""
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.partition("#")[0].strip()
@@ -62,7 +62,7 @@ def parse_one_line(text: str) -> Iterator[dict[str, Any]]:
         yield _source("one-line", True, [match.group(1)], words[:1], words[1:2], words[2:], options)
 
 
-def parse_deb822(text: str) -> Iterator[dict[str, Any]]:
+def parse_deb822(text: str) -> Iterator[AptSourceFields]:
     """Sources of a .sources file, one a stanza; SourceError at the first malformed one."""
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     for stanza in re.split(r"\n(?:[ \t]*\n)+", "\n".join(lines).strip("\n")):
@@ -104,7 +104,7 @@ def _source(
     suites: list[str],
     components: list[str],
     options: dict[str, str],
-) -> dict[str, Any]:
+) -> AptSourceFields:
     return {
         "format": form,
         "enabled": enabled,

@@ -26,6 +26,10 @@ class Board(NamedTuple):
     reason: str
 
 
+# VRAM in MiB below which the webui needs --lowvram or --medvram: an 8 GB board shows 8176, one of 4 GB 4080.
+LOWVRAM_BELOW_MIB = 5 * 1024
+MEDVRAM_BELOW_MIB = 12 * 1024
+
 # Chips that the image profiles know. Navi 14's graphics IP is 10.1.1, its target is gfx1012 all the same.
 SUPPORTED = {"navi10": "gfx1010", "navi14": "gfx1012"}
 
@@ -159,7 +163,7 @@ def identify(
     subsystem: str | None = None,
     driver_target: str | None = None,
 ) -> Board:
-    """Name and judge a board.
+    """Name a board, and say whether it is supported.
 
     ``device`` and ``revision`` are lower-case hex digits as in sysfs without 0x, ``subsystem`` is ``vendor:device``.
     ``driver_target`` is what the driver itself calls the GPU; it decides where the id is in no table.

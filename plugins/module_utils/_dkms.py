@@ -11,17 +11,18 @@ MODULE/kernel-KERNEL-ARCH to what is installed.
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Sequence
 
 from ._dkms_log import explain_log
 from ._kmod import base_directory, modinfo, module_file, stem
 from ._sysfs import Tree
+from ._types import Dkms, DkmsBuild, DkmsFailure, DkmsFile, DkmsModule, DkmsStatus, DkmsTree, ModuleInfo
 
 PROGRAM = "/usr/sbin/dkms"
 TREE = "/var/lib/dkms"
 CONF = "/etc/dkms/framework.conf"
 CONF_D = "/etc/dkms/framework.conf.d"
-# What amdgpu-dkms builds; only these are looked for among files that nothing registered accounts for.
+# What amdgpu-dkms builds; only these are searched for among files that nothing registered accounts for.
 AMD_MODULES = frozenset(
     "amdgpu amdttm amdkcl amd_sched amddrm_ttm_helper amddrm_buddy amddrm_exec amdxcp".split()
 )  # fmt: skip
@@ -33,11 +34,11 @@ _KERNEL_LINK = re.compile(r"kernel-(.+)-([^-]+)")
 _STATUS = re.compile(r"([^\s,/]+)(?:/|, )([^\s,:]+)(?:, ([^\s,]+), ([^\s,:]+))?: ([a-z-]+)(.*)")
 
 
-def look_dkms(tree: Tree) -> dict[str, Any]:
+def gather_dkms(tree: Tree) -> Dkms:
     """The shape of ``host.dkms``, read without running a command."""
     script = (tree.read_head(PROGRAM, _SCRIPT_LIMIT) or b"").decode("utf-8", "replace")
     drop_ins = "framework.conf.d" in script  # since 3.0.4; 2.8.4 would ignore the directory
-    place = look_tree(tree, drop_ins)
+    place = gather_tree(tree, drop_ins)
     modules = [_module(tree, place["path"], name) for name in tree.listdir(place["path"])]
     modules = [module for module in modules if module["versions"]]
     return {
@@ -49,9 +50,10 @@ def look_dkms(tree: Tree) -> dict[str, Any]:
     }
 
 
-def look_tree(tree: Tree, drop_ins: bool) -> dict[str, Any]:
+def gather_tree(tree: Tree, drop_ins: bool) -> DkmsTree:
     """What the configuration says of the tree's place (`file` is null for the default), and what that really is."""
-    path, source = TREE, None
+    path = TREE
+    source: str | None = None
     files = [CONF]
     if drop_ins:
         files += [f"{CONF_D}/{name}" for name in tree.listdir(CONF_D) if name.endswith(".conf")]
@@ -81,13 +83,14 @@ def _kind(tree: Tree, path: str, real: str | None) -> str:
     return "bind" if same and tree.realpath(TREE) != path else "directory"
 
 
-def _module(tree: Tree, place: str, name: str) -> dict[str, Any]:
+def _module(tree: Tree, place: str, name: str) -> DkmsModule:
     home = f"{place}/{name}"
-    versions, links = [], {}
+    versions: list[str] = []
+    links: dict[tuple[str, str], str | None] = {}
     for entry in tree.listdir(home):
         match = _KERNEL_LINK.fullmatch(entry)
         if match:
-            links[match.groups()] = tree.realpath(f"{home}/{entry}")
+            links[match[1], match[2]] = tree.realpath(f"{home}/{entry}")
         elif entry != "original_module" and tree.is_dir(f"{home}/{entry}"):
             versions.append(entry)
     builds = [build for version in versions for build in _builds(tree, home, version, links)]
@@ -95,9 +98,9 @@ def _module(tree: Tree, place: str, name: str) -> dict[str, Any]:
     return {"name": name, "versions": versions, "builds": builds, "failures": failures}
 
 
-def _builds(tree: Tree, home: str, version: str, links: dict[Any, str | None]) -> list[dict[str, Any]]:
+def _builds(tree: Tree, home: str, version: str, links: dict[tuple[str, str], str | None]) -> list[DkmsBuild]:
     """What is built, and whether the module that each kernel would load is the one that was built."""
-    found = []
+    found: list[DkmsBuild] = []
     for kernel in tree.listdir(f"{home}/{version}"):
         if kernel in ("build", "source"):
             continue
@@ -123,13 +126,12 @@ def _builds(tree: Tree, home: str, version: str, links: dict[Any, str | None]) -
     return found
 
 
-def _compare(tree: Tree, kernel: str, built: str) -> dict[str, Any]:
+def _compare(tree: Tree, kernel: str, built: str) -> DkmsFile:
     """A built module beside the one that the kernel would load, which dkms may strip, sign and compress."""
     name = stem(built.rpartition("/")[2]) or ""
     path = module_file(tree, kernel, name)
     ours, theirs = modinfo(tree, built), modinfo(tree, path) if path else None
-    known = ("version", "srcversion", "vermagic")
-    same = theirs is not None and any(ours[key] for key in known) and all(ours[key] == theirs[key] for key in known)
+    same = theirs is not None and any(_marks(ours)) and _marks(ours) == _marks(theirs)
     return {
         "name": name,
         "path": path,
@@ -139,7 +141,12 @@ def _compare(tree: Tree, kernel: str, built: str) -> dict[str, Any]:
     }
 
 
-def _failures(tree: Tree, home: str, version: str) -> list[dict[str, Any]]:
+def _marks(info: ModuleInfo) -> tuple[str | None, str | None, str | None]:
+    """What stays of a module when it is stripped, signed and compressed."""
+    return info["version"], info["srcversion"], info["vermagic"]
+
+
+def _failures(tree: Tree, home: str, version: str) -> list[DkmsFailure]:
     path = f"{home}/{version}/build/make.log"
     data = tree.read_head(path, _LOG_LIMIT)
     if data is None:
@@ -149,7 +156,7 @@ def _failures(tree: Tree, home: str, version: str) -> list[dict[str, Any]]:
     return [{"version": version, "kernel": kernel.group(1) if kernel else None, "log": path, **explain_log(text)}]
 
 
-def _leftovers(tree: Tree, modules: list[dict[str, Any]]) -> list[str]:
+def _leftovers(tree: Tree, modules: list[DkmsModule]) -> list[str]:
     """AMD's modules below updates/ that no build accounts for, as `dkms remove` leaves them on a symlinked tree."""
     owned = {file["path"] for module in modules for build in module["builds"] for file in build["files"]}
     base, found = base_directory(tree), []
@@ -161,7 +168,7 @@ def _leftovers(tree: Tree, modules: list[dict[str, Any]]) -> list[str]:
     return found
 
 
-def missing_builds(dkms: dict[str, Any], kernels: list[str], name: str = "amdgpu") -> list[str]:
+def missing_builds(dkms: Dkms, kernels: Sequence[str], name: str = "amdgpu") -> list[str]:
     """Kernels among `kernels` for which no registered version of a module is really installed."""
     done = {
         build["kernel"]
@@ -172,9 +179,9 @@ def missing_builds(dkms: dict[str, Any], kernels: list[str], name: str = "amdgpu
     return [kernel for kernel in kernels if kernel not in done]
 
 
-def parse_status(text: str) -> list[dict[str, Any]]:
+def parse_status(text: str) -> list[DkmsStatus]:
     """Lines of `dkms status` in the formats of 2.8.4, 3.0.10 and 3.2.2; warnings and the like are left out."""
-    entries = []
+    entries: list[DkmsStatus] = []
     for line in text.splitlines():
         match = _STATUS.fullmatch(line.strip())
         if match:
@@ -192,7 +199,7 @@ def parse_status(text: str) -> list[dict[str, Any]]:
     return entries
 
 
-def contradictions(dkms: dict[str, Any], entries: list[dict[str, Any]]) -> list[str]:
+def contradictions(dkms: Dkms, entries: list[DkmsStatus]) -> list[str]:
     """Where `dkms status` says something else than the modules on disk, a sentence each."""
     states = {(entry["module"], entry["version"], entry["kernel"]): entry["state"] for entry in entries}
     found = []

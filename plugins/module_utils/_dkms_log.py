@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from ._types import DkmsCause, DkmsExplanation
 
 _LINES = 4  # shown at most
 _WIDTH = 240  # characters of a line
@@ -36,7 +38,7 @@ CAUSES: tuple[Cause, ...] = (
         "no_space",
         re.compile(r"No space left on device|Disk quota exceeded"),
         "the disk is full",
-        "make room below /var/lib/dkms and /tmp: a build takes about 2 GiB",
+        "free space below /var/lib/dkms and /tmp: a build takes about 2 GiB",
     ),
     Cause(
         "memory",
@@ -94,14 +96,15 @@ CAUSES: tuple[Cause, ...] = (
 )
 
 
-def explain_log(text: str) -> dict[str, Any]:
+def explain_log(text: str) -> DkmsExplanation:
     """`{causes: [{id, meaning, remedy}], lines}`: of two causes for the same lines the special one."""
-    causes, told = [], []
+    causes: list[DkmsCause] = []
+    explained: list[str] = []
     lines = text.splitlines()
     for cause in CAUSES:
         hits = [line for line in lines if cause.pattern.search(line)]
-        if any(line not in told for line in hits):
+        if any(line not in explained for line in hits):
             causes.append({"id": cause.id, "meaning": cause.meaning, "remedy": cause.remedy})
-            told += hits
-    shown = dict.fromkeys(line.strip()[:_WIDTH] for line in [*told, *filter(_TROUBLE.search, lines)])
+            explained += hits
+    shown = dict.fromkeys(line.strip()[:_WIDTH] for line in [*explained, *filter(_TROUBLE.search, lines)])
     return {"causes": causes, "lines": list(shown)[:_LINES]}

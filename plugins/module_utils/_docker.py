@@ -20,13 +20,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ._sysfs import Tree
+from ._types import Access, Container, Docker, NodeAccess, Package, PublishedPort
 
 SOCKET = "/run/docker.sock"
 CONFIG = "/etc/docker/daemon.json"
 TIMEOUT = 2.0
 _LIMIT = 16 << 20
 _CAP_DAC_OVERRIDE = 1  # <linux/capability.h>: reads and writes whatever the mode bits say
-_PROVIDERS = {"docker.io": "docker.io", "docker-ce": "docker-ce"}
+_PROVIDERS = ("docker.io", "docker-ce")
 _BINARIES = ("usr/bin/dockerd", "usr/sbin/dockerd", "usr/local/bin/dockerd", "snap/bin/docker")
 
 
@@ -121,21 +122,19 @@ def _why(path: str, error: BaseException) -> str:
     )
 
 
-def look_docker(
+def gather_docker(
     tree: Tree,
-    packages: Mapping[str, Mapping[str, Any]],
+    packages: Mapping[str, Package],
     containers: Sequence[str] = (),
     images: Sequence[str] = (),
     socket_path: str | None = SOCKET,
-) -> dict[str, Any]:
-    """The engine's part of the look. `packages` are dpkg's words on the two engines; no socket, no questions."""
-    provider = next(
-        (provider for name, provider in _PROVIDERS.items() if packages.get(name, {}).get("installed")), None
-    )
+) -> Docker:
+    """The engine's part of the facts. `packages` are dpkg's words on the two engines; no socket, no questions."""
+    provider = next((name for name in _PROVIDERS if name in packages and packages[name]["installed"]), None)
     if provider is None and any(tree.exists(path) for path in _BINARIES):
         provider = "other"
     config, config_error = _config(tree)
-    seen: dict[str, Any] = {
+    seen: Docker = {
         "installed": provider is not None,
         "provider": provider,
         "running": False,
@@ -166,13 +165,13 @@ def _config(tree: Tree) -> tuple[dict[str, Any] | None, str]:
     return (config, "") if isinstance(config, dict) else (None, f"an object is expected, not {type(config).__name__}")
 
 
-def _ask(seen: dict[str, Any], engine: Engine, tree: Tree) -> None:
+def _ask(seen: Docker, engine: Engine, tree: Tree) -> None:
     try:
         version, info = _dict(engine.get("/version")), _dict(engine.get("/info"))
-        seen.update(running=True, version=_text(version, "Version"), api_version=_text(version, "ApiVersion"))
-        seen["root_dir"] = _text(info, "DockerRootDir")
+        seen["running"], seen["root_dir"] = True, _text(info, "DockerRootDir")
+        seen["version"], seen["api_version"] = _text(version, "Version"), _text(version, "ApiVersion")
         if not seen["installed"]:  # it answers, so it is there, wherever it came from
-            seen.update(installed=True, provider="other")
+            seen["installed"], seen["provider"] = True, "other"
         for name in seen["containers"]:
             found = engine.container(name)
             seen["containers"][name] = describe(found, tree) if found else None
@@ -193,10 +192,10 @@ def _ask(seen: dict[str, Any], engine: Engine, tree: Tree) -> None:
     seen["restart_pending"] = bool(seen["running"] and changed and started and changed.st_mtime > started.st_mtime)
 
 
-def describe(container: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
-    """What the look keeps of an inspected container."""
+def describe(container: Mapping[str, Any], tree: Tree) -> Container:
+    """What the facts keep of an inspected container."""
     state, config, host = (_dict(container.get(key)) for key in ("State", "Config", "HostConfig"))
-    pid = state.get("Pid") if isinstance(state.get("Pid"), int) else 0
+    pid: int = state["Pid"] if isinstance(state.get("Pid"), int) else 0
     devices = [_dict(item) for item in _list(host, "Devices")]
     return {
         "id": _text(container, "Id"),
@@ -224,16 +223,16 @@ def describe(container: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
     }
 
 
-def _ports(bindings: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _ports(bindings: Mapping[str, Any]) -> list[PublishedPort]:
     """Published ports as numbers; an empty host address is every address, as the engine means it."""
-    ports = []
+    ports: list[PublishedPort] = []
     for key in sorted(bindings):
         for item in _list(bindings, key):
             binding = _dict(item)
             host_port = _text(binding, "HostPort") or ""
             ports.append(
                 {
-                    "host_ip": _text(binding, "HostIp") or "0.0.0.0",  # noqa: S104 - told, not bound
+                    "host_ip": _text(binding, "HostIp") or "0.0.0.0",  # noqa: S104 - reported, not bound
                     "host_port": int(host_port) if host_port.isdigit() else 0,
                     "container_port": int(key.partition("/")[0]) if key.partition("/")[0].isdigit() else 0,
                 }
@@ -260,12 +259,12 @@ def _process(tree: Tree, pid: int) -> _Process | None:
         return None
 
 
-def _access(tree: Tree, pid: int, devices: Iterable[Mapping[str, Any]], privileged: bool) -> dict[str, Any] | None:
+def _access(tree: Tree, pid: int, devices: Iterable[Mapping[str, Any]], privileged: bool) -> Access | None:
     """Who a container's first process is and which nodes it can open, from /proc: nothing is run inside."""
     process = _process(tree, pid)
     if process is None:
         return None
-    nodes: dict[str, Any] = {}
+    nodes: dict[str, NodeAccess] = {}
     for device in devices:
         host_path, path = _text(device, "PathOnHost") or "", _text(device, "PathInContainer") or ""
         allowed = privileged or {"r", "w"} <= set(_text(device, "CgroupPermissions") or "rwm")
@@ -291,7 +290,7 @@ def _nodes(tree: Tree, host_path: str, path: str) -> list[tuple[str, str]]:
     ]
 
 
-def _node(tree: Tree, process: _Process, path: str, host_path: str, allowed: bool) -> dict[str, Any]:
+def _node(tree: Tree, process: _Process, path: str, host_path: str, allowed: bool) -> NodeAccess:
     try:
         inside = os.lstat(f"/proc/{process.pid}/root{path}")
     except (OSError, ValueError):

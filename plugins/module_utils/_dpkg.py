@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ._sysfs import Tree
+from ._types import Dpkg, Package
 
 _STATUS = "/var/lib/dpkg/status"
 _LIMIT = 64 << 20  # a desktop's is about 5 MiB
@@ -16,9 +16,9 @@ _LIMIT = 64 << 20  # a desktop's is about 5 MiB
 _UNFINISHED = frozenset(("half-installed", "half-configured", "unpacked"))
 
 
-def look_dpkg(tree: Tree, names: Sequence[str] = ()) -> dict[str, Any]:
+def gather_dpkg(tree: Tree, names: Sequence[str] = ()) -> Dpkg:
     """`{packages: {name: {installed, version, held}}, interrupted, broken: [names]}`; installed means fully."""
-    packages: dict[str, dict[str, Any]] = {name: {"installed": False, "version": None, "held": False} for name in names}
+    packages: dict[str, Package] = {name: {"installed": False, "version": None, "held": False} for name in names}
     broken: list[str] = []
     for stanza in (tree.read_head(_STATUS, _LIMIT) or b"").decode("utf-8", "replace").split("\n\n"):
         words = _field(stanza, "Status").split()  # want, flag, status
@@ -36,7 +36,7 @@ def look_dpkg(tree: Tree, names: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def _field(stanza: str, name: str) -> str:
-    """One field of a stanza by plain search: a regular expression over megabytes would outlast the rest of the look."""
+    """One field of a stanza by plain search: a regular expression over megabytes would outlast all else."""
     start = 0 if stanza.startswith(f"{name}: ") else stanza.find(f"\n{name}: ") + 1
     if start == 0 and not stanza.startswith(f"{name}: "):
         return ""

@@ -11,11 +11,11 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from ._kfd import TOPOLOGIES
 from ._kmod import modinfo, module_file
 from ._sysfs import Tree, clean
+from ._types import Driver, KernelLog, KernelLogLines, ModuleFile
 
 MODULE = "/sys/module/amdgpu"
 # modprobe.d(5): a file hides those of the same name in the directories after it
@@ -49,7 +49,7 @@ _RECORD = 8192  # bytes, the most that one read of /dev/kmsg gives
 _SECONDS = 2.0  # for the whole log, however fast it grows
 
 
-def look_driver(tree: Tree, release: str | None = None) -> dict[str, Any]:
+def gather_driver(tree: Tree, release: str | None = None) -> Driver:
     """State of the module, in the shape of ``host.driver``, and its file for kernel ``release``.
 
     Only amdgpu-dkms has a version and, on Debian, a srcversion.
@@ -68,7 +68,7 @@ def look_driver(tree: Tree, release: str | None = None) -> dict[str, Any]:
     }
 
 
-def _on_disk(tree: Tree, release: str) -> dict[str, Any] | None:
+def _on_disk(tree: Tree, release: str) -> ModuleFile | None:
     path = module_file(tree, release, "amdgpu")
     if not path:
         return None
@@ -112,32 +112,33 @@ def _records(descriptor: int) -> Iterator[bytes]:
         yield record
 
 
-def sort_log(lines: Iterator[str]) -> dict[str, list[str]]:
+def sort_log(lines: Iterator[str]) -> KernelLogLines:
     """The lines that matter, by kind; the newest of each."""
     found: dict[str, list[str]] = {kind: [] for kind, _pattern in _PATTERNS}
     for line in lines:
         for kind, pattern in _PATTERNS:
             if pattern.search(line):
                 found[kind].append(line)
-    return {kind: lines[-_KEEP:] for kind, lines in found.items()}
+    return {
+        "resets": found["resets"][-_KEEP:],
+        "atomics_rejected": found["atomics_rejected"][-_KEEP:],
+        "firmware_failed": found["firmware_failed"][-_KEEP:],
+        "kfd_errors": found["kfd_errors"][-_KEEP:],
+    }
 
 
-def look_kernel_log(tree: Tree) -> dict[str, Any]:
+def gather_kernel_log(tree: Tree) -> KernelLog:
     """What the running kernel's log says of amdgpu, in the shape of ``host.kernel_log``.
 
     Debian restricts it to root; a recorded tree has none.
     """
-    result: dict[str, Any] = {"readable": False}
     descriptor = -1
     if tree.live and os.geteuid() == 0 and tree.device("/dev/kmsg")["char"]:
         with contextlib.suppress(OSError):
             descriptor = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if descriptor < 0:
-        result.update(sort_log(iter(())))
-        return result
+        return {"readable": False, **sort_log(iter(()))}
     try:
-        result.update(sort_log(map(parse_record, _records(descriptor))))
-        result["readable"] = True
+        return {"readable": True, **sort_log(map(parse_record, _records(descriptor)))}
     finally:
         os.close(descriptor)
-    return result

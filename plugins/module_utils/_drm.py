@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from ._pci import BDF
 from ._sysfs import Tree
+from ._types import DrmNode
 
 CLASS = "/sys/class/drm"
 _NODE = re.compile(r"(card|renderD)(0|[1-9][0-9]{0,6})", re.ASCII)  # not card0-DP-1, which is a connector
@@ -23,12 +23,12 @@ def _address(tree: Tree, name: str) -> str | None:
     return next((text for text in candidates if text and BDF.fullmatch(text)), None)
 
 
-def look_drm(tree: Tree, by_render_minor: dict[int, str]) -> list[dict[str, Any]]:
+def gather_drm(tree: Tree, by_render_minor: dict[int, str]) -> list[DrmNode]:
     """Nodes of /sys/class/drm and /dev/dri in the shape of ``host.drm``, cards first.
 
     ``by_render_minor`` (KFD's word) tells the board of a render node that sysfs does not.
     """
-    nodes = []
+    nodes: list[tuple[str, int, DrmNode]] = []
     for name in sorted(set(tree.listdir(CLASS)) | set(tree.listdir("/dev/dri"))):
         match = _NODE.fullmatch(name)
         if not match:
@@ -56,6 +56,6 @@ def look_drm(tree: Tree, by_render_minor: dict[int, str]) -> list[dict[str, Any]
     return [node for _kind, _number, node in sorted(nodes, key=lambda item: item[:2])]
 
 
-def node_of(nodes: list[dict[str, Any]], kind: str, bdf: str) -> str | None:
+def node_of(nodes: list[DrmNode], kind: str, bdf: str) -> str | None:
     """Path of a board's first node of that kind, or None."""
-    return next((str(node["path"]) for node in nodes if node["kind"] == kind and node["bdf"] == bdf), None)
+    return next((node["path"] for node in nodes if node["kind"] == kind and node["bdf"] == bdf), None)

@@ -11,15 +11,20 @@ from __future__ import annotations
 import lzma
 import struct
 from collections.abc import Sequence
-from typing import Any
 
 from ._boards import firmware_files, mec_file
 from ._sysfs import Tree
+from ._types import Board, Firmware, KernelFacts
 
 BASES = ("/lib/firmware", "/usr/lib/firmware")  # the same directory on merged /usr; a recorded tree may lack the link
 _HEADER = struct.Struct("<IIHHHHII")  # common_firmware_header up to ucode_size_bytes
 _HEADER_MAX = 4096  # bytes; a header that claims more is none
 _COMPRESSED_HEAD = 64 * 1024  # bytes of an .xz file that surely give the header
+
+
+def component_for(codename: str | None) -> str:
+    """The archive's component that carries the firmware: Debian 12 split it off from non-free."""
+    return "non-free" if codename in ("buster", "bullseye") else "non-free-firmware"
 
 
 def base_directory(tree: Tree) -> str:
@@ -88,14 +93,14 @@ def _arrival(tree: Tree, paths: Sequence[str]) -> float | None:
     return max(times) if times and tree.live else None
 
 
-def look_firmware(tree: Tree, boards: Sequence[dict[str, Any]], kernel: dict[str, Any]) -> dict[str, Any]:
+def gather_firmware(tree: Tree, boards: Sequence[Board], kernel: KernelFacts) -> Firmware:
     """State of the supported boards' files, in the shape of ``host.firmware``."""
     release, version = kernel["release"] or "", kernel["version"]
     folders = search_path(tree, release)
     needed: list[str] = []
     mec: dict[str, int | None] = {}
     for board in boards:
-        if not board["supported"]:
+        if not board["supported"] or board["chip"] is None:
             continue
         ids = (board["chip"], board["device_id"], board["revision"])
         needed += [name for name in firmware_files(*ids, kernel=version) if name not in needed]

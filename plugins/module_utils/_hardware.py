@@ -1,30 +1,30 @@
 # Copyright: navilab.webui contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hardware side of the look: release, kernel, boards, driver, KFD, DRM nodes, firmware and groups."""
+"""The hardware side of the facts: release, kernel, boards, driver, KFD, DRM nodes, firmware and groups."""
 
 from __future__ import annotations
 
 import os
 import re
 import shlex
-from typing import Any
 
 from ._boards import AMD, identify
-from ._driver import look_driver, look_kernel_log
-from ._drm import look_drm, node_of
-from ._firmware import look_firmware
-from ._kfd import look_kfd
+from ._driver import gather_driver, gather_kernel_log
+from ._drm import gather_drm, node_of
+from ._firmware import gather_firmware
+from ._kfd import gather_kfd
 from ._kmod import installed_kernels, kernels_with_headers
 from ._pci import atomics_to_root, display_devices
 from ._sysfs import Tree, clean
+from ._types import Board, DrmNode, Hardware, KernelFacts, KfdNode, PciDevice, ReleaseFacts
 
 GROUPS = ("video", "render")
 _SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 _FLAVOUR = re.compile(r"-((?:cloud-|rt-)?amd64)$")
 
 
-def look_release(tree: Tree) -> dict[str, str | None]:
+def gather_release(tree: Tree) -> ReleaseFacts:
     """os-release(5) of the host."""
     text = tree.read_text("/etc/os-release") or tree.read_text("/usr/lib/os-release") or ""
     fields: dict[str, str] = {}
@@ -42,7 +42,7 @@ def look_release(tree: Tree) -> dict[str, str | None]:
     }
 
 
-def look_kernel(tree: Tree) -> dict[str, Any]:
+def gather_kernel(tree: Tree) -> KernelFacts:
     """The running kernel's release, [major, minor] and Debian flavour ("" for none of Debian's), and more."""
     release = tree.read_word("/proc/sys/kernel/osrelease")
     version = re.match(r"(\d{1,4})\.(\d{1,4})", release or "", re.ASCII)
@@ -73,7 +73,7 @@ def _secure_boot(tree: Tree) -> bool | None:
     return data[4] == 1 if data is not None and len(data) == 5 else None
 
 
-def _atomics(tree: Tree, bdf: str, node: dict[str, Any] | None, nodes: list[dict[str, Any]]) -> tuple[bool | None, str]:
+def _atomics(tree: Tree, bdf: str, node: KfdNode | None, nodes: list[KfdNode]) -> tuple[bool | None, str]:
     """KFD's own word on the link from the GPU to a processor, else what configuration space says."""
     hosts = {other["index"] for other in nodes if other["cpu_cores_count"]}
     for link in node["links"] if node else []:
@@ -85,12 +85,12 @@ def _atomics(tree: Tree, bdf: str, node: dict[str, Any] | None, nodes: list[dict
 
 def _board(
     tree: Tree,
-    device: dict[str, Any],
-    node: dict[str, Any] | None,
-    drm: list[dict[str, Any]],
-    nodes: list[dict[str, Any]],
-) -> dict[str, Any]:
-    """One board from its PCI device (``path`` is None for one known to KFD alone) and its KFD node."""
+    device: PciDevice,
+    node: KfdNode | None,
+    drm: list[DrmNode],
+    nodes: list[KfdNode],
+) -> Board:
+    """One board from its PCI device and its KFD node."""
     node_target = node["gfx_target"] if node else None
     known = identify(device["device_id"], device["revision"], device["subsystem"], node_target)
     bdf, path = device["bdf"], device["path"]
@@ -126,8 +126,8 @@ def _board(
     }
 
 
-def look_boards(tree: Tree, nodes: list[dict[str, Any]], drm: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every AMD display device, in the shape of ``host.boards``; from KFD's nodes where the PCI bus has none."""
+def gather_boards(tree: Tree, nodes: list[KfdNode], drm: list[DrmNode]) -> list[Board]:
+    """Every AMD display device; from KFD's nodes where the PCI bus has none."""
     gpus = {node["bdf"]: node for node in nodes if node["simd_count"] > 0 and node["bdf"]}
     devices = display_devices(tree) or [
         {
@@ -145,25 +145,25 @@ def look_boards(tree: Tree, nodes: list[dict[str, Any]], drm: list[dict[str, Any
     return sorted(boards, key=lambda board: (int(board["bdf"].split(":")[0], 16), board["bdf"]))
 
 
-def look_hardware(root: str) -> dict[str, Any]:
-    """The hardware keys of ``host`` for the host below ``root``. Never raises: see ``problems``."""
+def gather_hardware(root: str) -> Hardware:
+    """The hardware side of the facts of the host below ``root``. Never raises: see ``problems``."""
     tree = Tree(root)
-    kernel = look_kernel(tree)
-    kfd = look_kfd(tree)
+    kernel = gather_kernel(tree)
+    kfd = gather_kfd(tree)
     minors = {node["render_minor"]: node["bdf"] for node in kfd["nodes"] if node["render_minor"] and node["bdf"]}
-    drm = look_drm(tree, minors)
-    boards = look_boards(tree, kfd["nodes"], drm)
+    drm = gather_drm(tree, minors)
+    boards = gather_boards(tree, kfd["nodes"], drm)
     return {
         "root": clean(root),
         "live": tree.live,
-        "release": look_release(tree),
+        "release": gather_release(tree),
         "kernel": kernel,
         "boards": boards,
-        "driver": look_driver(tree, kernel["release"]),
-        "kernel_log": look_kernel_log(tree),
+        "driver": gather_driver(tree, kernel["release"]),
+        "kernel_log": gather_kernel_log(tree),
         "kfd": kfd,
         "drm": drm,
-        "firmware": look_firmware(tree, boards, kernel),
+        "firmware": gather_firmware(tree, boards, kernel),
         "groups": {name: tree.group_id(name) for name in GROUPS},
         "problems": tree.problems,
     }

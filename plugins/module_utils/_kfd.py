@@ -16,10 +16,10 @@ import os
 import re
 import struct
 from collections.abc import Sequence
-from typing import Any
 
 from ._boards import AMD, target_of_device, target_of_name
-from ._sysfs import Tree, describe, errno_name, parse_int
+from ._sysfs import UNKNOWN, Tree, describe, errno_name, parse_int
+from ._types import Kfd, KfdAnswers, KfdLink, KfdNode, KfdTopology
 
 DEVICE = "/dev/kfd"
 TOPOLOGIES = ("/sys/class/kfd/kfd/topology", "/sys/devices/virtual/kfd/kfd/topology")
@@ -67,8 +67,8 @@ def bdf_of(location_id: int, domain: int = 0) -> str | None:
     return f"{domain:04x}:{location_id >> 8 & 0xFF:02x}:{location_id >> 3 & 0x1F:02x}.{location_id & 7:x}"
 
 
-def _links(tree: Tree, node: str) -> list[dict[str, Any]]:
-    links = []
+def _links(tree: Tree, node: str) -> list[KfdLink]:
+    links: list[KfdLink] = []
     for kind in ("io", "p2p"):
         folder = f"{node}/{kind}_links"
         for number in tree.numbered(folder):
@@ -113,8 +113,8 @@ def _hex_id(number: int | None) -> str | None:
     return f"{number:04x}" if number and number <= 0xFFFF else None
 
 
-def read_node(tree: Tree, path: str, index: int) -> dict[str, Any]:
-    """One topology node, in the shape of ``kfd.nodes`` of host_info. ``readable`` is false where nothing is known."""
+def read_node(tree: Tree, path: str, index: int) -> KfdNode:
+    """One topology node. ``readable`` is false where nothing is known."""
     before = len(tree.problems)
     gpu_id = tree.read_int(path + "/gpu_id")
     hidden = gpu_id is None and tree.exists(path + "/gpu_id")
@@ -150,8 +150,8 @@ def read_node(tree: Tree, path: str, index: int) -> dict[str, Any]:
     }
 
 
-def read_topology(tree: Tree) -> dict[str, Any]:
-    """``topology`` (its path or None), ``generation_id`` and ``nodes``."""
+def read_topology(tree: Tree) -> KfdTopology:
+    """KFD's topology, wherever this kernel has it."""
     topology = next((path for path in TOPOLOGIES if tree.is_dir(path)), None)
     if topology is None:
         return {"topology": None, "generation_id": None, "nodes": []}
@@ -176,19 +176,19 @@ def _apertures(descriptor: int) -> list[int]:
     return [_APERTURE.unpack_from(buffer, item * _APERTURE.size)[6] for item in range(number)]
 
 
-def ask_driver(tree: Tree) -> dict[str, Any]:
-    """Open /dev/kfd and ask: ``open``, ``ioctl_version``, ``apertures``, ``ioctl_error``. Only on a live host.
+def ask_driver(tree: Tree) -> KfdAnswers:
+    """Open /dev/kfd and ask. Only on a live host.
 
     All in this process: KFD answers EBADF to a descriptor that crossed a fork.
     """
-    answer: dict[str, Any] = {
+    answer: KfdAnswers = {
         "open": {"known": tree.live, "ok": False, "errno": None, "error": ""},
         "ioctl_version": None,
         "apertures": None,
         "ioctl_error": "",
     }
     if not tree.live:
-        answer["open"]["error"] = answer["ioctl_error"] = "can't be known from a recorded tree"
+        answer["open"]["error"] = answer["ioctl_error"] = UNKNOWN
         return answer
     seen = tree.device(DEVICE)
     if seen["exists"] and not seen["char"]:
@@ -197,7 +197,7 @@ def ask_driver(tree: Tree) -> dict[str, Any]:
     try:
         descriptor = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
-        answer["open"].update(errno=errno_name(error.errno), error=describe(error))
+        answer["open"]["errno"], answer["open"]["error"] = errno_name(error.errno), describe(error)
         return answer
     try:
         answer["open"]["ok"] = True
@@ -238,11 +238,6 @@ def explain_open_error(name: str, kernel: Sequence[int] = ()) -> str:
     return _OPEN_ERRORS.get(name, "")
 
 
-def look_kfd(tree: Tree) -> dict[str, Any]:
-    """Everything about KFD, in the shape of ``host.kfd``."""
-    device = tree.device(DEVICE)
-    device.pop("rdev")
-    result: dict[str, Any] = {"device": device}
-    result.update(read_topology(tree))
-    result.update(ask_driver(tree))
-    return result
+def gather_kfd(tree: Tree) -> Kfd:
+    """Everything about KFD."""
+    return {"device": tree.device(DEVICE), **read_topology(tree), **ask_driver(tree)}

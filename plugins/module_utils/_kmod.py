@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ._sysfs import MAX_ENTRIES, Tree, clean
+from ._types import ModuleInfo
 
 BASES = ("/lib/modules", "/usr/lib/modules")  # the same directory on merged /usr; a recorded tree may lack the link
 _SEARCH = (
@@ -22,7 +23,6 @@ _SUFFIXES = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
 _DEP_LIMIT = 8 << 20  # bytes; Debian's modules.dep are about 600 KiB
 _FILE_LIMIT = 128 << 20  # bytes; an unpacked amdgpu.ko has about 25 MiB
 _INFO_LIMIT = 1 << 20
-_KEYS = ("version", "srcversion", "vermagic")
 _MARKER = b"~Module signature appended~\n"  # include/linux/module_signature.h, at the very end of the file
 _SIGNATURE = struct.Struct(">8xI")  # struct module_signature before the marker; its last field is the length
 _COMMON_NAME = re.compile(
@@ -98,9 +98,9 @@ def _files(tree: Tree, folder: str) -> Iterator[str]:
                 pending.append(path)
 
 
-def modinfo(tree: Tree, path: str) -> dict[str, Any]:
+def modinfo(tree: Tree, path: str) -> ModuleInfo:
     """`{version, srcversion, vermagic, signed, signer}`; null for what isn't there, .zst, .gz and garbage."""
-    info: dict[str, Any] = dict.fromkeys((*_KEYS, "signed", "signer"))
+    info: ModuleInfo = {"version": None, "srcversion": None, "vermagic": None, "signed": None, "signer": None}
     if path.endswith((".zst", ".gz")):  # Debian has neither, and Python 3.9 no zstd
         return info
     data = tree.read_head(path, _FILE_LIMIT)
@@ -113,9 +113,14 @@ def modinfo(tree: Tree, path: str) -> dict[str, Any]:
     except (ValueError, OverflowError, struct.error, lzma.LZMAError, EOFError, MemoryError) as error:
         tree.problem(path, f"no kernel module: {error}")
         return info
-    info.update({key: fields.get(key) for key in _KEYS})
-    info["signed"], info["signer"] = _signature(data)
-    return info
+    signed, signer = _signature(data)
+    return {
+        "version": fields.get("version"),
+        "srcversion": fields.get("srcversion"),
+        "vermagic": fields.get("vermagic"),
+        "signed": signed,
+        "signer": signer,
+    }
 
 
 def _section(data: bytes, wanted: bytes) -> bytes:

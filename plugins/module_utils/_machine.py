@@ -16,23 +16,35 @@ from pathlib import Path
 from typing import Any
 
 from ._sysfs import Tree, describe
+from ._types import Disk, FileFacts, Memory
 
 RECORDS = "/var/lib/navilab"
 _HASH_LIMIT = 1 << 20
 _RECORD_LIMIT = 1 << 20
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link", stat.S_IFCHR: "char"}
 
+NO_FILE: FileFacts = {  # a path with nothing there
+    "exists": False,
+    "kind": None,
+    "mode": None,
+    "uid": None,
+    "gid": None,
+    "size": None,
+    "mtime": None,
+    "sha256": None,
+}
 
-def look_disk(tree: Tree, paths: Iterable[str]) -> dict[str, Any]:
-    """Room in MiB (2**20) for an unprivileged writer at each path, or at the nearest parent that exists; statvfs(3)."""
+
+def gather_disk(tree: Tree, paths: Iterable[str]) -> dict[str, Disk]:
+    """Each path's file system for an unprivileged writer, or that of the nearest parent that exists; statvfs(3)."""
     return {path: _space(path) if tree.live else _no_space() for path in paths}
 
 
-def _no_space() -> dict[str, Any]:
+def _no_space() -> Disk:
     return {"path_seen": None, "total_mib": None, "free_mib": None, "read_only": None}
 
 
-def _space(path: str) -> dict[str, Any]:
+def _space(path: str) -> Disk:
     seen = posixpath.normpath(path) if path.startswith("/") else "/"
     while True:
         try:
@@ -51,23 +63,25 @@ def _space(path: str) -> dict[str, Any]:
     }
 
 
-def look_memory(tree: Tree) -> dict[str, Any]:
-    """Memory in MiB (2**20), from /proc/meminfo (kB there are KiB); null where it isn't told."""
+def gather_memory(tree: Tree) -> Memory:
+    """Memory in MiB (2**20), from /proc/meminfo (kB there are KiB); null where it isn't known."""
     found = {
         key: int(value) >> 10
         for key, value in re.findall(r"^(\w+):\s+(\d{1,15}) kB", tree.read_text("/proc/meminfo") or "", re.M)
     }
-    keys = {"total_mib": "MemTotal", "available_mib": "MemAvailable", "swap_mib": "SwapTotal"}
-    return {key: found.get(name) for key, name in keys.items()}
+    return {
+        "total_mib": found.get("MemTotal"),
+        "available_mib": found.get("MemAvailable"),
+        "swap_mib": found.get("SwapTotal"),
+    }
 
 
-def look_files(tree: Tree, paths: Iterable[str]) -> dict[str, Any]:
+def gather_files(tree: Tree, paths: Iterable[str]) -> dict[str, FileFacts]:
     """Kind, mode, numeric owner, size, mtime of each path (links are not followed), and sha256 of files up to 1 MiB."""
     return {path: _file(tree, path) for path in paths}
 
 
-def _file(tree: Tree, path: str) -> dict[str, Any]:
-    seen: dict[str, Any] = dict.fromkeys(("kind", "mode", "uid", "gid", "size", "mtime", "sha256"))
+def _file(tree: Tree, path: str) -> FileFacts:
     try:
         parent, name = posixpath.split(path.rstrip("/") or "/")
         where = Path(tree.host_path(parent), name)
@@ -75,27 +89,29 @@ def _file(tree: Tree, path: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
             tree.problem(path, describe(error))
-        return {"exists": False, **seen}
-    seen.update(
-        kind=_KINDS.get(stat.S_IFMT(found.st_mode), "other"),
-        mode=f"{stat.S_IMODE(found.st_mode):04o}",
-        uid=found.st_uid,
-        gid=found.st_gid,
-        size=found.st_size,
-        mtime=found.st_mtime,
-    )
+        return {**NO_FILE}
+    seen: FileFacts = {
+        "exists": True,
+        "kind": _KINDS.get(stat.S_IFMT(found.st_mode), "other"),
+        "mode": f"{stat.S_IMODE(found.st_mode):04o}",
+        "uid": found.st_uid,
+        "gid": found.st_gid,
+        "size": found.st_size,
+        "mtime": found.st_mtime,
+        "sha256": None,
+    }
     if seen["kind"] == "file" and found.st_size <= _HASH_LIMIT:
         try:
             with os.fdopen(os.open(where, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
                 seen["sha256"] = hashlib.sha256(stream.read(_HASH_LIMIT + 1)).hexdigest()
         except OSError as error:
             tree.problem(path, describe(error))
-    return {"exists": True, **seen}
+    return seen
 
 
-def look_records(tree: Tree) -> dict[str, Any]:
+def gather_records(tree: Tree) -> dict[str, dict[str, Any]]:
     """What our roles wrote down about what they put in: /var/lib/navilab/NAME.json by NAME."""
-    records: dict[str, Any] = {}
+    records: dict[str, dict[str, Any]] = {}
     for name in tree.listdir(RECORDS):
         if not name.endswith(".json"):
             continue

@@ -14,9 +14,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from ._sysfs import Tree
+from ._types import Http, PortFacts
 
 TIMEOUT = 3.0
 _LIMIT = 4 << 20
@@ -31,7 +31,7 @@ def decode_address(text: str) -> str:
     return str(mapped or address)
 
 
-def listeners(tree: Tree, ports: Iterable[int]) -> dict[str, dict[str, Any]]:
+def listeners(tree: Tree, ports: Iterable[int]) -> dict[str, PortFacts]:
     """`{"7860": {listeners: [addresses], owner: process name or ""}}` of the ports asked for."""
     found: dict[int, set[str]] = {port: set() for port in ports}
     inodes: dict[str, int] = {}
@@ -66,14 +66,13 @@ def _owners(inodes: dict[str, int]) -> dict[int, str]:
     return names
 
 
-def probe(port: int, addresses: list[str] | None = None) -> dict[str, Any]:
+def probe(port: int, addresses: list[str] | None = None) -> Http:
     """Is a webui ready? `{status, ready, models, error}`; ready means a ping below 500 and at least one model."""
     base = f"http://{_reachable(addresses or [])}:{port}"
-    result: dict[str, Any] = {"status": None, "ready": False, "models": None, "error": ""}
-    status, _body, result["error"] = get(f"{base}/internal/ping")
-    result["status"] = status or None
-    if result["error"] or status >= 500:
-        result["error"] = result["error"] or f"/internal/ping answers {status}"
+    status, _body, error = get(f"{base}/internal/ping")
+    result: Http = {"status": status or None, "ready": False, "models": None, "error": error}
+    if error or status >= 500:
+        result["error"] = error or f"/internal/ping answers {status}"
         return result
     status, body, error = get(f"{base}/sdapi/v1/sd-models")
     if error or status != 200:
@@ -86,8 +85,8 @@ def probe(port: int, addresses: list[str] | None = None) -> dict[str, Any]:
     if not isinstance(models, list):
         result["error"] = "/sdapi/v1/sd-models answers no list"
         return result
-    result.update(models=len(models), ready=bool(models), error="" if models else "no model is listed")
-    return result
+    error = "" if models else "no model is listed"
+    return {"status": result["status"], "ready": bool(models), "models": len(models), "error": error}
 
 
 def _reachable(addresses: list[str]) -> str:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ._boards import AMD
 from ._sysfs import Tree
+from ._types import PciDevice
 
 DEVICES = "/sys/bus/pci/devices"
 BDF = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]", re.ASCII)
@@ -78,7 +79,7 @@ def upstream(tree: Tree, bdf: str) -> list[tuple[str, str]]:
 def atomics_to_root(tree: Tree, bdf: str) -> tuple[bool | None, str]:
     """Whether the kernel would enable 32 and 64-bit AtomicOps from the device to its root port, and why.
 
-    None with an empty or explaining text where that can't be told.
+    None with an empty or explaining text where that is not known.
     """
     own = express_capability(tree.read_head(f"{DEVICES}/{bdf}/config", _CONFIG_SIZE) or b"")
     if own is None:
@@ -106,12 +107,9 @@ def _digits(number: int | None, width: int) -> str | None:
     return None if number is None or number >= 16**width else f"{number:0{width}x}"
 
 
-def display_devices(tree: Tree) -> list[dict[str, Any]]:
-    """AMD's display devices on the PCI bus.
-
-    Each: bdf, path, vendor_id, device_id, subsystem, revision (hex digits or None), driver (or None).
-    """
-    found = []
+def display_devices(tree: Tree) -> list[PciDevice]:
+    """AMD's display devices on the PCI bus, by address."""
+    found: list[PciDevice] = []
     for bdf in tree.listdir(DEVICES):
         path = f"{DEVICES}/{bdf}"
         if not BDF.fullmatch(bdf) or _digits(tree.read_hex(path + "/vendor"), 4) != AMD:

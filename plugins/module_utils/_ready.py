@@ -12,6 +12,7 @@ from typing import Any
 
 from ._docker import SOCKET, Engine, EngineError
 from ._net import probe
+from ._types import Readiness
 
 ARGUMENTS: dict[str, Any] = {  # of the module and of the action plugin that repeats it
     "name": {"type": "str", "required": True},
@@ -45,11 +46,8 @@ def phase_of(lines: list[str]) -> str:
     return ""
 
 
-def wait(name: str, port: int, seconds: float, allow_no_models: bool, socket_path: str = SOCKET) -> dict[str, Any]:
-    """Poll until the webui is ready, dead or `seconds` are over: `{ready, dead, models, phase, state, restarts, log}`.
-
-    `dead` is empty or says why it will not get ready. `restarts` counts those by the engine.
-    """
+def wait(name: str, port: int, seconds: float, allow_no_models: bool, socket_path: str = SOCKET) -> Readiness:
+    """Poll until the webui is ready, dead or `seconds` are over."""
     engine = Engine(socket_path)
     end = time.monotonic() + seconds
     first_restarts = None
@@ -64,26 +62,32 @@ def wait(name: str, port: int, seconds: float, allow_no_models: bool, socket_pat
         time.sleep(_INTERVAL)
 
 
-def _once(engine: Engine, name: str, port: int, allow_no_models: bool) -> dict[str, Any]:
+def _once(engine: Engine, name: str, port: int, allow_no_models: bool) -> Readiness:
     http = probe(port)
     ready = http["ready"] or (allow_no_models and http["models"] == 0)
-    seen: dict[str, Any] = {"ready": ready, "dead": "", "models": http["models"], "phase": "", "state": ""}
-    seen.update(restarts=0, log=[])
+    seen: Readiness = {
+        "ready": ready,
+        "dead": "",
+        "models": http["models"],
+        "phase": "",
+        "state": "",
+        "restarts": 0,
+        "log": [],
+    }
     try:
         container = engine.container(name)
     except EngineError:
         return seen  # readiness is all that can be known then
     if container is None:
-        seen.update(ready=False, state=None, dead=f"there is no container {name}")
-        return seen
+        return {**seen, "ready": False, "state": None, "dead": f"there is no container {name}"}
     state = container.get("State") or {}
-    seen.update(state=state.get("Status") or "", restarts=container.get("RestartCount") or 0)
+    seen["state"], seen["restarts"] = state.get("Status") or "", container.get("RestartCount") or 0
     if seen["state"] not in _ALIVE:
         why = "killed for want of memory" if state.get("OOMKilled") else f"exit code {state.get('ExitCode')}"
-        seen.update(ready=False, dead=f"container {name} is {seen['state']} ({why})")
+        seen["ready"], seen["dead"] = False, f"container {name} is {seen['state']} ({why})"
     # Of a living one only what this start wrote: an earlier one has left its own "Startup time".
     lines = _log(engine, name, 0.0 if seen["dead"] else _epoch(state.get("StartedAt")))
-    seen.update(phase=phase_of(lines), log=lines[-_TAIL:])
+    seen["phase"], seen["log"] = phase_of(lines), lines[-_TAIL:]
     return seen
 
 

@@ -16,6 +16,8 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ._types import RegistryAnswer
+
 TIMEOUT = 5.0
 _LIMIT = 1 << 20
 _ACCEPT = ", ".join(
@@ -76,7 +78,7 @@ def parse_reference(text: str) -> Reference:
     if len(repository) > 255 or not all(_COMPONENT.fullmatch(part) for part in repository.split("/")):
         raise ValueError(f"repository {repository!r} is malformed (lower-case letters, digits, '.', '_', '-' and '/')")
     if re.fullmatch(r"library/[0-9a-f]{64}", repository):
-        raise ValueError("an image ID can't be looked up in a registry")
+        raise ValueError("a registry does not know image IDs")
     return Reference(registry, repository, tag, digest or None)
 
 
@@ -87,8 +89,8 @@ class _Access(NamedTuple):
     opener: urllib.request.OpenerDirector
 
 
-def lookup(reference: str, ca: str = "", engine_config: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Look for an image: `{status, detail, digest}`, one of found, missing, unreachable, denied, invalid, unknown.
+def lookup(reference: str, ca: str = "", engine_config: Mapping[str, Any] | None = None) -> RegistryAnswer:
+    """Search for an image, as the engine would.
 
     `ca` is PEM text that is trusted beside the system's authorities. `engine_config` is the engine's daemon.json, whose
     `insecure-registries`, `registry-mirrors` and `proxies` decide how the engine itself would ask.
@@ -112,7 +114,7 @@ def lookup(reference: str, ca: str = "", engine_config: Mapping[str, Any] | None
     return answer
 
 
-def _result(status: str, detail: str = "", digest: str | None = None) -> dict[str, Any]:
+def _result(status: str, detail: str = "", digest: str | None = None) -> RegistryAnswer:
     return {"status": status, "detail": detail, "digest": digest}
 
 
@@ -177,7 +179,7 @@ def _proxy(host: str, config: Mapping[str, Any]) -> urllib.request.ProxyHandler:
     return urllib.request.ProxyHandler({} if bypass else {k: v for k, v in proxies.items() if isinstance(v, str) and v})
 
 
-def _ask(access: _Access, ref: Reference) -> dict[str, Any]:
+def _ask(access: _Access, ref: Reference) -> RegistryAnswer:
     url = f"{access.base}/v2/{ref.repository}/manifests/{ref.target}"
     token = ""
     for _attempt in range(2):

@@ -17,8 +17,10 @@ import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from ._types import DeviceNode
+
+UNKNOWN = "can't be known from a recorded tree"  # of a question that only a live host answers
 LIMIT = 64 * 1024  # bytes; sysfs attributes are one page, the rest of what is read is small text
 MAX_ENTRIES = 4096  # names taken from one directory
 MAX_PROBLEMS = 200
@@ -265,8 +267,8 @@ class Tree:
         except (KeyError, OSError, OverflowError):
             return None
 
-    def device(self, path: str) -> dict[str, Any]:
-        """A device node: path, exists, char, mode ("0660"), uid, gid, group, rdev ("226:128")."""
+    def device(self, path: str) -> DeviceNode:
+        """A device node, whether or not there is one."""
         seen = self.lookup(path)
         char = seen is not None and stat.S_ISCHR(seen.st_mode)
         return {
@@ -277,12 +279,11 @@ class Tree:
             "uid": seen.st_uid if seen else None,
             "gid": seen.st_gid if seen else None,
             "group": self.group_name(seen.st_gid) if seen else None,
-            "rdev": f"{os.major(seen.st_rdev)}:{os.minor(seen.st_rdev)}" if seen and char else None,
         }
 
 
 def unusable_root(root: str) -> str:
-    """Why nothing can be looked at below `root`; empty if it can."""
+    """Why nothing can be read below `root`; empty if it can."""
     if not root.startswith("/"):
         return f"root: an absolute path is needed, not {root!r}"
     return "" if Tree(root).is_dir("/") else f"root: {root[:WORD]} is not a directory that can be read"

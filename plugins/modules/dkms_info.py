@@ -108,7 +108,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.navilab.webui.plugins.module_utils._dkms import (
     PROGRAM,
     contradictions,
-    look_dkms,
+    gather_dkms,
     parse_status,
 )
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree, unusable_root
@@ -120,7 +120,7 @@ def main() -> None:
     if problem:
         module.fail_json(msg=problem)
     tree = Tree(module.params["root"])
-    dkms = look_dkms(tree)
+    dkms = gather_dkms(tree)
     entries, why, ran = [], [], tree.live and dkms["present"]
     if ran:
         code, output, error = module.run_command([PROGRAM, "status"], environ_update={"LC_ALL": "C"})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_info
-short_description: Look at everything that a Navi webui host is decided by, in one call
+short_description: Gather everything that decisions about a Navi webui host need, in one call
 version_added: "0.1.0"
 author:
   - navilab.webui contributors (@navilab)
@@ -18,16 +18,16 @@ description:
     no command.
   - What is missing or unreadable is a value (null, V(false) or empty), never a failure; RV(host.problems) names what
     was unreadable.
-  - With another O(root) it looks at a tree that was recorded elsewhere. Sockets, ioctls, HTTP and registries are left
+  - With another O(root) it reads a tree that was recorded elsewhere. Sockets, ioctls, HTTP and registries are left
     alone then.
 extends_documentation_fragment:
   - navilab.webui.attributes
   - navilab.webui.root
-  - navilab.webui.look
+  - navilab.webui.gather
 options:
   user:
     description:
-      - Account whose numbers and groups are looked up. The host's name service decides, or C(etc/passwd) of a recorded
+      - Account whose numbers and groups are wanted. The host's name service decides, or C(etc/passwd) of a recorded
         tree.
     type: str
   disk:
@@ -38,7 +38,7 @@ options:
     default: []
   webuis:
     description:
-      - Webuis to look for.
+      - Webuis to ask.
     type: list
     elements: dict
     default: []
@@ -60,7 +60,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at the host
+- name: Gather the host's facts
   navilab.webui.host_info:
     user: lab
     webuis:
@@ -68,9 +68,9 @@ EXAMPLES = r"""
         port: 7860
     disk: [/var/lib/docker, ~/dockerx]
   become: true
-  register: look
+  register: gathered
 
-- name: Look at a tree that was recorded on another machine
+- name: Read a tree that was recorded on another machine
   navilab.webui.host_info:
     root: /srv/recordings/workstation-7
   delegate_to: localhost
@@ -79,7 +79,7 @@ EXAMPLES = r"""
 RETURN = r"""
 host:
   description:
-    - The look.
+    - The facts.
   returned: success
   type: dict
   contains:
@@ -190,7 +190,7 @@ host:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.navilab.webui.plugins.module_utils._look import ARGUMENTS, look
+from ansible_collections.navilab.webui.plugins.module_utils._gather import ARGUMENTS, gather
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import unusable_root
 
 
@@ -199,7 +199,7 @@ def main() -> None:
     problem = unusable_root(module.params["root"])
     if problem:
         module.fail_json(msg=problem)
-    module.exit_json(changed=False, host=look(**module.params))
+    module.exit_json(changed=False, host=gather(**module.params))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ description:
     C(/dev/kfd) for its version and for the GPUs that this process may use.
   - C(/dev/kfd) exists from the driver's start, without any usable GPU too. A node with
     RV(nodes[].simd_count) above 0 for the board's own PCI address is what proves that KFD took the board.
-  - Everything that is missing is a value, and everything unreadable is named in RV(problems); the module judges
+  - Everything that is missing is a value, and everything unreadable is named in RV(problems); the module evaluates
     nothing. M(navilab.webui.kfd_verify) does.
 extends_documentation_fragment:
   - navilab.webui.root
@@ -168,11 +168,11 @@ nodes:
           type: int
           sample: 1
         atomics_32:
-          description: Whether the link carries 32-bit atomic operations; null if not told.
+          description: Whether the link carries 32-bit atomic operations; null if not known.
           type: bool
           sample: true
         atomics_64:
-          description: Whether the link carries 64-bit atomic operations; null if not told.
+          description: Whether the link carries 64-bit atomic operations; null if not known.
           type: bool
           sample: true
     problems:
@@ -261,7 +261,7 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.navilab.webui.plugins.module_utils._kfd import look_kfd
+from ansible_collections.navilab.webui.plugins.module_utils._kfd import gather_kfd
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree, unusable_root
 
 
@@ -271,7 +271,7 @@ def main() -> None:
     if problem:
         module.fail_json(msg=problem)
     tree = Tree(module.params["root"])
-    module.exit_json(changed=False, **look_kfd(tree), problems=tree.problems)
+    module.exit_json(changed=False, **gather_kfd(tree), problems=tree.problems)
 
 
 if __name__ == "__main__":

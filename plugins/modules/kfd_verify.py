@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kfd_verify
-short_description: Judge whether KFD and the webui work on a host, and say what to do if not
+short_description: Check whether KFD and the webui work on a host, and say what to do if not
 version_added: "0.1.0"
 author:
   - navilab.webui contributors (@navilab)
 description:
-  - Looks at the host as M(navilab.webui.host_info) does and runs the checks, in order of cause before effect.
+  - Gathers the host's facts as M(navilab.webui.host_info) does and evaluates the checks, causes first.
   - A check whose cause failed is skipped, so that the first failure is the one to mend. Each says what was seen and
     what to do.
   - Fails with the first failure, unless every failing check is waived.
@@ -20,17 +20,17 @@ description:
 extends_documentation_fragment:
   - navilab.webui.attributes
   - navilab.webui.root
-  - navilab.webui.look
+  - navilab.webui.gather
 options:
   scope:
     description:
       - Which checks to run.
       - V(kfd) is C(release), C(kernel_flavour), C(board_present), C(board_supported), C(firmware_files),
-        C(firmware_not_shadowed), C(driver_bound), C(driver_reset_free), C(dri_nodes), C(kfd_node), C(kfd_open),
-        C(kfd_ioctl), C(pcie_atomics), C(kfd_gpu_node), C(vram) and C(groups).
+        C(firmware_not_shadowed), C(dkms_built), C(module_signed), C(driver_bound), C(driver_reset_free), C(dri_nodes),
+        C(kfd_node), C(kfd_open), C(kfd_ioctl), C(pcie_atomics), C(kfd_gpu_node), C(vram) and C(groups).
       - V(host) is C(docker_engine), C(disk_space) and C(memory).
-      - V(webui) is C(container_running), C(container_sees_gpu), C(webui_healthy), C(webui_not_exposed) and
-        C(data_writable).
+      - V(webui) is C(selftest), C(container_running), C(container_sees_gpu), C(webui_healthy), C(webui_not_exposed)
+        and C(data_writable).
     type: list
     elements: str
     choices: [kfd, host, webui]
@@ -64,7 +64,7 @@ options:
     default: []
   webuis:
     description:
-      - Webuis to judge.
+      - Webuis to check.
     type: list
     elements: dict
     default: []
@@ -104,7 +104,7 @@ options:
         type: str
       selftest:
         description:
-          - What the image's self-test found on the board, as P(navilab.webui.webui_plan#filter) hands it over.
+          - What the image's self-test found on the board, in the shape of one of RV(checks) without its C(id).
         type: dict
 seealso:
   - module: navilab.webui.host_info
@@ -117,14 +117,14 @@ EXAMPLES = r"""
     user: lab
   become: true
 
-- name: Judge a virtual machine that has no board yet
+- name: Check a virtual machine that has no board yet
   navilab.webui.kfd_verify:
     scope: [kfd, host]
     waive:
       board_present: the board arrives on Monday
   become: true
 
-- name: Judge board, engine and webui
+- name: Check board, engine and webui
   navilab.webui.kfd_verify:
     scope: [kfd, host, webui]
     user: lab
@@ -136,7 +136,7 @@ EXAMPLES = r"""
         devices: [/dev/kfd, /dev/dri/renderD128]
   become: true
 
-- name: Judge a tree that was recorded on another machine
+- name: Check a tree that was recorded on another machine
   navilab.webui.kfd_verify:
     root: /srv/recordings/workstation-7
   delegate_to: localhost
@@ -187,7 +187,7 @@ first_failure:
   type: dict
 host:
   description:
-    - The look, as RV(navilab.webui.host_info#module:host).
+    - The facts, as RV(navilab.webui.host_info#module:host).
   returned: when the arguments were right
   type: dict
 """
@@ -199,12 +199,14 @@ from ansible_collections.navilab.webui.plugins.module_utils._checks import (
     DISK_MIN_MIB,
     MEMORY_MIN_MIB,
     SCOPES,
+    evaluate,
     first_failure,
-    judge,
     validate,
 )
-from ansible_collections.navilab.webui.plugins.module_utils._look import ARGUMENTS, look
+from ansible_collections.navilab.webui.plugins.module_utils._gather import ARGUMENTS, gather
+from ansible_collections.navilab.webui.plugins.module_utils._paths import written
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import unusable_root
+from ansible_collections.navilab.webui.plugins.module_utils._types import Wanted
 
 WEBUI = {
     **ARGUMENTS["webuis"]["options"],
@@ -225,13 +227,20 @@ SPEC = {
 }
 
 
-def arguments(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(what to look at, what to judge): the look has to bring what the checks of the webuis need."""
+def arguments(params: dict[str, Any]) -> tuple[dict[str, Any], Wanted]:
+    """(what to gather, what to evaluate): the facts have to bring what the checks of the webuis need."""
     asked = {name: params[name] for name in ARGUMENTS}
     data = [webui["data_dir"].rstrip("/") for webui in params["webuis"] if webui["data_dir"]]
-    asked["files"] = [*asked["files"], *(path + below for path in data for below in ("", "/webui_data", "/cache"))]
+    asked["files"] = [*asked["files"], *(path for each in data for path in written(each))]
     asked["disk"] = [*(asked["disk"] or ["/var/lib/docker"]), *data]
-    wanted = {name: params[name] for name in ("scope", "waive", "user", "webuis", "min_disk_mib", "min_memory_mib")}
+    wanted: Wanted = {
+        "scope": params["scope"],
+        "waive": params["waive"],
+        "user": params["user"],
+        "webuis": params["webuis"],
+        "min_disk_mib": params["min_disk_mib"],
+        "min_memory_mib": params["min_memory_mib"],
+    }
     return asked, wanted
 
 
@@ -245,8 +254,8 @@ def main() -> None:
         problem = str(error)
     if problem:
         module.fail_json(msg=problem)
-    host = look(**asked)
-    checks = judge(host, wanted)
+    host = gather(**asked)
+    checks = evaluate(host, wanted)
     failure = first_failure(checks)
     result = {"changed": False, "checks": checks, "passed": failure is None, "first_failure": failure, "host": host}
     if failure:

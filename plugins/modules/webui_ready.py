@@ -38,7 +38,7 @@ options:
     default: 900
   slice:
     description:
-      - Seconds to wait on the host before it reports back; 0 looks once. Each slice is one round trip.
+      - Seconds to wait on the host before it reports back; 0 asks once. Each slice is one round trip.
     type: int
     default: 10
   allow_no_models:
@@ -48,10 +48,10 @@ options:
     default: false
 attributes:
   action:
-    description: An action plugin on the controller repeats the look and prints the progress.
+    description: An action plugin on the controller repeats the module and prints the progress.
     support: full
   check_mode:
-    description: Returns at once in check mode, without a look.
+    description: Returns at once in check mode, without asking.
     support: full
   diff_mode:
     description: Returns nothing to compare.

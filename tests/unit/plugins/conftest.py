@@ -1,7 +1,9 @@
-"""Real servers in threads: HTTP with or without TLS, and a Docker engine behind a unix socket."""
+"""Real servers in threads (HTTP with or without TLS, a Docker engine behind a unix socket), and the facts of a host."""
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import http.server
 import json
 import socketserver
@@ -138,3 +140,124 @@ def run_module(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, An
         return answer
 
     return run
+
+
+# -- a host's facts ---------------------------------------------------------------------------------------------------
+
+ROLES = Path(__file__).parents[3] / "roles"
+# fmt: off
+NODE = {"exists": True, "mode": "0660", "uid": 0, "gid": 105, "group": "render"}
+BOARD: dict[str, Any] = {
+    "bdf": "0000:0a:00.0", "source": "pci", "vendor_id": "1002", "device_id": "7340", "subsystem": "1043:04e6",
+    "revision": "c5", "name": "Radeon RX 5500 XT", "chip": "navi14", "gfx_target": "gfx1012", "supported": True,
+    "unsupported_reason": "", "integrated": False, "driver": "amdgpu", "card_node": "/dev/dri/card0",
+    "render_node": "/dev/dri/renderD128", "vram_mib": 8176, "kfd_node": 1, "mec_fw_loaded": 146, "atomics": True,
+    "atomics_evidence": "",
+}
+BARE: dict[str, Any] = {
+    "root": "/",
+    "live": True,
+    "problems": [],
+    "release": {"id": "debian", "version_id": "12", "codename": "bookworm", "pretty_name": "Debian GNU/Linux 12"},
+    "kernel": {
+        "release": "6.1.0-56-amd64", "version": [6, 1], "flavour": "amd64", "arch": "x86_64",
+        "installed": ["6.1.0-56-amd64"], "pending": None, "headers": [], "secure_boot": None,
+    },
+    "boards": [BOARD],
+    "driver": {
+        "loaded": True, "initstate": "live", "version": None, "srcversion": None, "on_disk": None, "in_tree": True,
+        "blacklisted": [],
+    },
+    "kfd": {
+        "device": {"path": "/dev/kfd", "char": True, **NODE}, "topology": "/sys/class/kfd/kfd/topology",
+        "generation_id": 2, "nodes": [], "open": {"known": True, "ok": True, "errno": None, "error": ""},
+        "ioctl_version": "1.11", "apertures": [1], "ioctl_error": "",
+    },
+    "drm": [{"path": "/dev/dri/renderD128", "kind": "render", "bdf": "0000:0a:00.0", **NODE}],
+    "kernel_log": {"readable": True, "resets": [], "atomics_rejected": [], "firmware_failed": [], "kfd_errors": []},
+    "firmware": {
+        "directory": "/lib/firmware", "needed": ["navi14_sos.bin"], "missing": ["navi14_sos.bin"], "shadowed": [],
+        "mec_on_disk": None, "mec_by_board": {}, "initrd_stale": False, "since_boot": False,
+    },
+    "groups": {"video": 44, "render": 105},
+    "user": {
+        "name": "lab", "exists": True, "uid": 1000, "gid": 1000, "home": "/home/lab", "primary_group": "lab",
+        "groups": ["lab"], "needs_login": False,
+    },
+    "apt": {
+        "sources": [
+            {
+                "file": "/etc/apt/sources.list.d/debian.sources",
+                "format": "deb822",
+                "enabled": True,
+                "types": ["deb"],
+                "uris": ["http://deb.debian.org/debian"],
+                "suites": ["bookworm", "bookworm-updates"],
+                "components": ["main"],
+                "options": {"Signed-By": "/usr/share/keyrings/debian-archive-keyring.gpg"},
+            }
+        ],
+        "error": "",
+    },
+    "dpkg": {"packages": {}, "interrupted": False, "broken": []},
+    "dkms": {
+        "present": False, "drop_ins": False, "modules": [], "leftovers": [],
+        "tree": {
+            "path": "/var/lib/dkms", "file": None, "real": None, "kind": "missing", "fstab": False, "believable": True,
+        },
+    },
+    "docker": {
+        "installed": False, "provider": None, "running": False, "version": None, "api_version": None, "root_dir": None,
+        "error": "", "config": {}, "config_error": "", "restart_pending": False, "foreign_containers": 0,
+        "containers": {}, "images": {},
+    },
+    "registry": {},
+    "ports": {},
+    "http": {},
+    "files": {},
+    "disk": {"/": {"path_seen": "/", "total_mib": 100000, "free_mib": 50000, "read_only": False}},
+    "memory": {"total_mib": 32000, "available_mib": 30000, "swap_mib": 0},
+    "records": {},
+}
+# fmt: on
+
+
+@pytest.fixture
+def facts() -> dict[str, Any]:
+    """The facts of a bare Debian 12 with one board, to be changed by a test."""
+    return copy.deepcopy(BARE)
+
+
+@pytest.fixture
+def seen() -> Callable[..., dict[str, Any]]:
+    """`seen("file", content)` is what is gathered of root's file with that content."""
+
+    def of(kind: str = "file", content: str = "", **changes: Any) -> dict[str, Any]:
+        digest = hashlib.sha256(content.encode()).hexdigest() if kind == "file" else None
+        mode = "0644" if kind == "file" else "0755"
+        found = {"exists": True, "kind": kind, "mode": mode, "uid": 0, "gid": 0, "size": len(content), "mtime": 1.0}
+        return {**found, "sha256": digest, **changes}
+
+    return of
+
+
+@pytest.fixture
+def variables() -> dict[str, dict[str, Any]]:
+    """The roles' variables as the action reads them: the defaults, for the user `lab` and without models."""
+    from ansible_collections.navilab.webui.plugins.plugin_utils import _variables
+
+    own = {"webui_user": "lab", "webui_models": [], "reboot_ok": False, "verify_min_memory_mib": 6000}
+    own["__amdgpu_dkms_state"] = "absent"
+    read, problems = _variables.read(_variables.KNOWN, own, lambda value: value)
+    assert problems == []
+    read["_common"]["images_published"] = {}
+    return read
+
+
+@pytest.fixture
+def settings(variables: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The settings of the step webui, with an image for each profile of ours."""
+    from ansible_collections.navilab.webui.plugins.plugin_utils._steps import webui
+
+    variables["webui"]["images"] = {name: f"registry.example/webui:{name}" for name in ("rocm7", "rocm52", "cpu")}
+    return dict(webui.settings(variables))

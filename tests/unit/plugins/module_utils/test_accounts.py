@@ -6,7 +6,7 @@ import os
 import pwd
 from pathlib import Path
 
-from ansible_collections.navilab.webui.plugins.module_utils._accounts import look_user
+from ansible_collections.navilab.webui.plugins.module_utils._accounts import gather_user
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
 
 PASSWD = "root:x:0:0:root:/root:/bin/bash\nlab:x:1000:1001:,,,:/home/lab:/bin/bash\nodd:x:a:b::/:\nshort:x\n"
@@ -21,7 +21,7 @@ def recorded(tmp_path: Path) -> Tree:
 
 
 def test_recorded(tmp_path: Path) -> None:
-    assert look_user(recorded(tmp_path), "lab", [44, 105]) == {
+    assert gather_user(recorded(tmp_path), "lab", [44, 105]) == {
         "name": "lab",
         "exists": True,
         "uid": 1000,
@@ -36,23 +36,23 @@ def test_recorded(tmp_path: Path) -> None:
 def test_recorded_unknown(tmp_path: Path) -> None:
     tree = recorded(tmp_path)
     for name in ("nobody", "odd", "short"):
-        seen = look_user(tree, name)
+        seen = gather_user(tree, name)
         assert seen is not None
         assert (seen["exists"], seen["uid"], seen["groups"]) == (False, None, [])
 
 
 def test_not_asked(tmp_path: Path) -> None:
-    assert look_user(Tree(str(tmp_path)), None) is None
-    assert look_user(Tree(str(tmp_path)), "") is None
+    assert gather_user(Tree(str(tmp_path)), None) is None
+    assert gather_user(Tree(str(tmp_path)), "") is None
 
 
 def test_live() -> None:
     own = pwd.getpwuid(os.getuid())
-    seen = look_user(Tree("/"), own.pw_name)
+    seen = gather_user(Tree("/"), own.pw_name)
     assert seen is not None
     assert (seen["uid"], seen["home"]) == (own.pw_uid, own.pw_dir)
     assert seen["primary_group"] in seen["groups"]
     for name in ("no-such-user-here", "with\0null"):
-        unknown = look_user(Tree("/"), name)
+        unknown = gather_user(Tree("/"), name)
         assert unknown is not None
         assert not unknown["exists"]

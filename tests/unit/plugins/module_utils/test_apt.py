@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.navilab.webui.plugins.module_utils._apt import (
     SourceError,
-    look_apt,
+    gather_apt,
     parse_deb822,
     parse_one_line,
 )
@@ -100,7 +100,7 @@ def test_files_in_order_and_errors(tmp_path: Path) -> None:
     (folder / "a.list").write_text("deb http://two.test suite main\nnonsense\n")
     (folder / "c.list.save").write_text("deb http://ignored.test suite main\n")
     (folder / "d e.list").write_text("deb http://ignored.test suite main\n")
-    seen = look_apt(Tree(str(tmp_path)))
+    seen = gather_apt(Tree(str(tmp_path)))
     assert [source["uris"][0] for source in seen["sources"]] == [
         "http://one.test",
         "http://two.test",
@@ -111,4 +111,4 @@ def test_files_in_order_and_errors(tmp_path: Path) -> None:
 
 
 def test_no_apt(tmp_path: Path) -> None:
-    assert look_apt(Tree(str(tmp_path))) == {"sources": [], "error": ""}
+    assert gather_apt(Tree(str(tmp_path))) == {"sources": [], "error": ""}

@@ -72,7 +72,7 @@ def test_integrated_gpus(device: str, target: str) -> None:
     assert board.reason == f"integrated GPU {target}"
 
 
-def test_an_id_in_no_table_is_judged_by_what_the_driver_calls_it() -> None:
+def test_an_id_in_no_table_is_known_by_what_the_driver_calls_it() -> None:
     assert identify("7fff", driver_target="gfx1012").reason == ""
     assert identify("7fff", driver_target="gfx1012").chip == "navi14"
     assert "gfx942" in identify("7fff", driver_target="gfx942").reason

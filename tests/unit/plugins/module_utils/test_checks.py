@@ -13,11 +13,11 @@ from ansible_collections.navilab.webui.plugins.module_utils._checks import (
     CHECK_IDS,
     CHECKS,
     SCOPES,
+    evaluate,
     first_failure,
-    judge,
     validate,
 )
-from ansible_collections.navilab.webui.plugins.module_utils._look import look
+from ansible_collections.navilab.webui.plugins.module_utils._gather import gather
 
 from navilab.lab.boards import write_tree
 
@@ -48,7 +48,7 @@ WANTED: dict[str, Any] = {
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     root = tmp_path_factory.mktemp("host")
     write_tree(root, "rx5500xt-8g", "6.1")
-    return look(str(root), disk=["/data"], webuis=[{"name": "webui", "port": 7860}])
+    return gather(str(root), disk=["/data"], webuis=[{"name": "webui", "port": 7860}])
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_the_order_is_the_contract() -> None:
 
 
 def test_all_is_well(good: dict[str, Any]) -> None:
-    checks = judge(good, WANTED)
+    checks = evaluate(good, WANTED)
     assert [check["id"] for check in checks] == list(CHECK_IDS)
     assert {check["id"]: check["status"] for check in checks if check["status"] != "ok"} == {}
     assert all(check["evidence"] and not check["remedy"] and not check["note"] for check in checks)
@@ -265,7 +265,7 @@ FAILURES: list[tuple[str, dict[str, Any], str, str]] = [
         "it runs old",
         "--tags webui",
     ),
-    ("container_sees_gpu", {CONTAINER + "access|devices": {}}, "not passed on", "anew"),
+    ("container_sees_gpu", {CONTAINER + "access|devices": {}}, "not passed on", "makes the container again"),
     ("container_sees_gpu", {CONTAINER + DEVICE + "exists": False}, "/dev/kfd", "webui"),
     ("container_sees_gpu", {CONTAINER + DEVICE + "same_as_host": False}, "another device", "numbers changed"),
     ("container_sees_gpu", {CONTAINER + DEVICE + "rw": False}, "groups [105]", "group numbers"),
@@ -284,7 +284,7 @@ FAILURES: list[tuple[str, dict[str, Any], str, str]] = [
     ("data_writable", {"files|/data|exists": False}, "missing", "--tags webui"),
     ("data_writable", {"files|/data|kind": "file"}, "no directory", "webui"),
     ("data_writable", {"disk|/data|read_only": True}, "read-only", "mount"),
-    ("disk_space", {"disk|/data|free_mib": 10}, "10 MiB free", "make room"),
+    ("disk_space", {"disk|/data|free_mib": 10}, "10 MiB free", "free some"),
     ("disk_space", {"disk|/data|read_only": True}, "read-only", "mount"),
     ("memory", {"memory|total_mib": 2000}, "2000 MiB", "6000 MiB"),
 ]
@@ -315,9 +315,9 @@ def test_the_kept_self_test_is_handed_over(good: dict[str, Any]) -> None:
     found = {"status": "failed", "evidence": "rocm7: error 1", "remedy": "auto", "note": "", "reason": ""}
     for handed, status in ((found, "failed"), ({**found, "status": "skipped", "reason": "waived"}, "skipped")):
         webuis = [{**WANTED["webuis"][0], "selftest": handed}]
-        (check,) = judge(good, {**WANTED, "webuis": webuis, "only": ["selftest"]})
+        (check,) = evaluate(good, {**WANTED, "webuis": webuis, "only": ["selftest"]})
         assert (check["status"], check["evidence"]) == (status, "webui: rocm7: error 1")
-    (check,) = judge(good, {"webuis": [{"name": "webui", "port": 7860}], "only": ["selftest"]})
+    (check,) = evaluate(good, {"webuis": [{"name": "webui", "port": 7860}], "only": ["selftest"]})
     assert (check["status"], check["reason"]) == ("skipped", "no result was handed over")
 
 
@@ -329,7 +329,7 @@ def test_the_kept_self_test_is_handed_over(good: dict[str, Any]) -> None:
 def test_failure(good: dict[str, Any], check: str, changes: dict[str, Any], evidence: str, remedy: str) -> None:
     for path, value in changes.items():
         change(good, path, copy.deepcopy(value))
-    checks = judge(good, WANTED)
+    checks = evaluate(good, WANTED)
     seen = by_id(checks)[check]
     assert (seen["status"], seen["reason"]) == ("failed", "")
     assert evidence in seen["evidence"]
@@ -338,7 +338,7 @@ def test_failure(good: dict[str, Any], check: str, changes: dict[str, Any], evid
     json.dumps(checks)
 
     # The same with a waiver: shown, and nothing behind it is held up.
-    waived = by_id(judge(good, {**WANTED, "waive": {check: "known"}}))
+    waived = by_id(evaluate(good, {**WANTED, "waive": {check: "known"}}))
     assert (waived[check]["status"], waived[check]["reason"]) == ("waived", "known")
     assert waived[check]["evidence"] == seen["evidence"]
     assert not any(f"because {check} failed" in item["reason"] for item in waived.values())
@@ -346,12 +346,12 @@ def test_failure(good: dict[str, Any], check: str, changes: dict[str, Any], evid
 
 def test_the_kernels_own_driver_needs_no_dkms(good: dict[str, Any]) -> None:
     good["dkms"]["modules"] = []
-    assert by_id(judge(good))["dkms_built"]["status"] == "skipped"
+    assert by_id(evaluate(good))["dkms_built"]["status"] == "skipped"
 
 
 def test_an_older_kernel_without_the_driver_is_a_note(good: dict[str, Any]) -> None:
     good["kernel"]["installed"].insert(0, "6.1.0-9-amd64")
-    seen = by_id(judge(good))["dkms_built"]
+    seen = by_id(evaluate(good))["dkms_built"]
     assert (seen["status"], seen["note"]) == ("ok", "not for 6.1.0-9-amd64")
 
 
@@ -361,18 +361,18 @@ def test_an_older_kernel_without_the_driver_is_a_note(good: dict[str, Any]) -> N
 def test_signatures_matter_to_secure_boot_alone(good: dict[str, Any], enforced: Any, signed: Any, status: str) -> None:
     good["kernel"]["secure_boot"] = enforced
     good["driver"]["on_disk"]["signed"] = signed
-    assert by_id(judge(good))["module_signed"]["status"] == status
+    assert by_id(evaluate(good))["module_signed"]["status"] == status
 
 
 def test_an_unsigned_module_explains_the_unbound_board(good: dict[str, Any]) -> None:
     good["driver"]["on_disk"]["signed"] = False
     good["boards"][0]["driver"] = None
-    assert by_id(judge(good))["driver_bound"]["reason"] == "because module_signed failed"
+    assert by_id(evaluate(good))["driver_bound"]["reason"] == "because module_signed failed"
 
 
 def test_effects_are_skipped(good: dict[str, Any]) -> None:
     good["boards"] = []
-    seen = by_id(judge(good, WANTED))
+    seen = by_id(evaluate(good, WANTED))
     assert [name for name, check in seen.items() if check["status"] == "failed"] == ["board_present"]
     skipped = [name for name, check in seen.items() if check["reason"] == "because board_present failed"]
     assert skipped[0] == "board_supported"
@@ -382,19 +382,19 @@ def test_effects_are_skipped(good: dict[str, Any]) -> None:
 
 def test_a_machine_without_a_board_on_purpose(good: dict[str, Any]) -> None:
     good["boards"] = []
-    seen = by_id(judge(good, {"waive": {"board_present": "a VM"}}))
+    seen = by_id(evaluate(good, {"waive": {"board_present": "a VM"}}))
     assert seen["board_present"]["status"] == "waived"
-    assert seen["kfd_gpu_node"]["reason"] == "there is no supported board to judge"
+    assert seen["kfd_gpu_node"]["reason"] == "there is no supported board"
     assert seen["kfd_open"]["status"] == "ok"
     assert first_failure(list(seen.values())) is None
     on_cpu = {**WANTED, "webuis": [{**WANTED["webuis"][0], "devices": []}]}
-    checks = judge(good, on_cpu)
+    checks = evaluate(good, on_cpu)
     assert first_failure(checks) is None
     assert by_id(checks)["board_present"]["reason"] == "no webui here uses a board"
 
 
-def test_neighbours_are_named_not_judged(host: Callable[..., Path]) -> None:
-    seen = by_id(judge(look(str(host("igpu-and-board")))))
+def test_neighbours_are_named_not_evaluated(host: Callable[..., Path]) -> None:
+    seen = by_id(evaluate(gather(str(host("igpu-and-board")))))
     assert seen["board_supported"]["status"] == "ok"
     assert "gfx90c" in seen["board_supported"]["note"]
     assert "0000:04:00.0" not in seen["driver_bound"]["evidence"]
@@ -402,7 +402,7 @@ def test_neighbours_are_named_not_judged(host: Callable[..., Path]) -> None:
 
 def test_one_of_two_boards_fails(good: dict[str, Any]) -> None:
     good["boards"].append({**good["boards"][0], "bdf": "0000:0d:00.0", "driver": None})
-    check = by_id(judge(good))["driver_bound"]
+    check = by_id(evaluate(good))["driver_bound"]
     assert check["status"] == "failed"
     assert check["evidence"].startswith("0000:0d:00.0: ")
     assert BDF not in check["evidence"]
@@ -428,7 +428,7 @@ def test_one_of_two_boards_fails(good: dict[str, Any]) -> None:
 def test_notes(good: dict[str, Any], check: str, changes: dict[str, Any], note: str) -> None:
     for path, value in changes.items():
         change(good, path, value)
-    seen = by_id(judge(good, WANTED))[check]
+    seen = by_id(evaluate(good, WANTED))[check]
     assert seen["status"] == "ok"
     assert note in seen["note"]
 
@@ -439,16 +439,16 @@ def test_notes(good: dict[str, Any], check: str, changes: dict[str, Any], note: 
         ("driver_reset_free", {"kernel_log|readable": False}, "root alone"),
         ("pcie_atomics", {"boards|0|atomics": None}, "nothing tells"),
         ("container_sees_gpu", {CONTAINER + "access": None}, "root alone"),
-        ("data_writable", {"files": {}}, "did not ask"),
+        ("data_writable", {"files": {}}, "not gathered"),
         ("disk_space", {"disk": {}}, "no path"),
         ("memory", {"memory|total_mib": None}, "meminfo"),
-        ("groups", {"user": None}, "did not ask"),
+        ("groups", {"user": None}, "not gathered"),
     ],
 )
 def test_what_is_not_known_is_skipped(good: dict[str, Any], check: str, changes: dict[str, Any], reason: str) -> None:
     for path, value in changes.items():
         change(good, path, value)
-    seen = by_id(judge(good, WANTED))[check]
+    seen = by_id(evaluate(good, WANTED))[check]
     assert seen["status"] == "skipped"
     assert reason in seen["reason"]
 
@@ -465,38 +465,38 @@ def test_atomics_by_kernel_and_firmware(good: dict[str, Any]) -> None:
         change(good, "kernel|version", kernel)
         change(good, "boards|0|mec_fw_loaded", mec)
         change(good, "firmware|mec_by_board", {BDF: mec})
-        assert by_id(judge(good))["pcie_atomics"]["status"] == status, (kernel, mec)
+        assert by_id(evaluate(good))["pcie_atomics"]["status"] == status, (kernel, mec)
 
 
 def test_a_proxy_of_ours_may_listen_wider(good: dict[str, Any]) -> None:
     good["ports"]["7860"]["listeners"] = ["127.0.0.1", "192.168.1.5"]
     webui = {**WANTED["webuis"][0], "listen": "192.168.1.5"}
-    assert by_id(judge(good, WANTED))["webui_not_exposed"]["status"] == "failed"
-    assert by_id(judge(good, {**WANTED, "webuis": [webui]}))["webui_not_exposed"]["status"] == "ok"
+    assert by_id(evaluate(good, WANTED))["webui_not_exposed"]["status"] == "failed"
+    assert by_id(evaluate(good, {**WANTED, "webuis": [webui]}))["webui_not_exposed"]["status"] == "ok"
 
 
 def test_root_needs_no_groups(good: dict[str, Any]) -> None:
     good["user"].update(uid=0, groups=["root"])
-    assert by_id(judge(good, WANTED))["groups"]["status"] == "ok"
+    assert by_id(evaluate(good, WANTED))["groups"]["status"] == "ok"
 
 
 def test_scope_and_only(good: dict[str, Any]) -> None:
-    assert [check["id"] for check in judge(good)] == list(CHECK_IDS[: CHECK_IDS.index("docker_engine")])
-    assert [check["id"] for check in judge(good, {"scope": ["host"]})] == ["docker_engine", "disk_space", "memory"]
-    assert [check["id"] for check in judge(good, {"only": ["memory", "release"]})] == ["release", "memory"]
+    assert [check["id"] for check in evaluate(good)] == list(CHECK_IDS[: CHECK_IDS.index("docker_engine")])
+    assert [check["id"] for check in evaluate(good, {"scope": ["host"]})] == ["docker_engine", "disk_space", "memory"]
+    assert [check["id"] for check in evaluate(good, {"only": ["memory", "release"]})] == ["release", "memory"]
     good["boards"] = []
-    only = by_id(judge(good, {"scope": ["host"], "only": ["board_present", "board_supported", "disk_space"]}))
+    only = by_id(evaluate(good, {"scope": ["host"], "only": ["board_present", "board_supported", "disk_space"]}))
     assert [check["status"] for check in only.values()] == ["failed", "skipped", "ok"]
 
 
 def test_limits_can_be_set(good: dict[str, Any]) -> None:
     wanted = {"scope": ["host"], "min_disk_mib": 60000, "min_memory_mib": 20000, "disk_paths": ["/data", "/unseen"]}
-    seen = by_id(judge(good, wanted))
+    seen = by_id(evaluate(good, wanted))
     assert (seen["disk_space"]["status"], seen["memory"]["status"]) == ("failed", "failed")
 
 
 def test_a_waiver_that_is_not_needed_is_shown(good: dict[str, Any]) -> None:
-    assert "not needed: why" in by_id(judge(good, {"waive": {"vram": "why"}}))["vram"]["note"]
+    assert "not needed: why" in by_id(evaluate(good, {"waive": {"vram": "why"}}))["vram"]["note"]
 
 
 @pytest.mark.parametrize(
@@ -514,7 +514,7 @@ def test_a_waiver_that_is_not_needed_is_shown(good: dict[str, Any]) -> None:
 )
 def test_wrong_wishes(good: dict[str, Any], wanted: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
-        judge(good, wanted)
+        evaluate(good, wanted)
     with pytest.raises(ValueError, match=text):
         validate(wanted)
 
@@ -524,7 +524,7 @@ def test_wrong_wishes(good: dict[str, Any], wanted: dict[str, Any], text: str) -
 
 @pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12"])
 def test_recorded_topology_of_a_supported_board(derived: Callable[[str], Path], kernel: str) -> None:
-    seen = by_id(judge(look(str(derived(kernel)), user="lab"), WANTED))
+    seen = by_id(evaluate(gather(str(derived(kernel)), user="lab"), WANTED))
     assert {check["status"] for check in seen.values()} <= {"ok", "skipped"}
     for name in ("board_present", "board_supported", "pcie_atomics", "kfd_gpu_node", "vram"):
         assert seen[name]["status"] == "ok"
@@ -558,7 +558,7 @@ def test_a_recorded_node_that_cannot_be_read(derived: Callable[[str], Path], fil
         file = root / "sys/class/kfd/kfd/topology/nodes/1" / name
         file.unlink()
         file.mkdir()  # as good as EPERM, which root can't be given
-    failure = first_failure(judge(look(str(root))))
+    failure = first_failure(evaluate(gather(str(root))))
     assert failure is not None
     assert failure["id"] == check
     assert "node(s) 1 can't be read" in failure["evidence"]
@@ -566,7 +566,7 @@ def test_a_recorded_node_that_cannot_be_read(derived: Callable[[str], Path], fil
 
 
 def test_processors_only(tmp_path: Path) -> None:
-    checks = judge(look(topology(tmp_path, CPU, CPU)))
+    checks = evaluate(gather(topology(tmp_path, CPU, CPU)))
     failure = first_failure(checks)
     assert failure is not None
     assert failure["id"] == "board_present"
@@ -574,7 +574,7 @@ def test_processors_only(tmp_path: Path) -> None:
 
 
 def test_nothing_at_all(tmp_path: Path) -> None:
-    failure = first_failure(judge(look(str(tmp_path)), WANTED))
+    failure = first_failure(evaluate(gather(str(tmp_path)), WANTED))
     assert failure is not None
     assert failure["id"] == "board_present"
 
@@ -584,7 +584,7 @@ def test_nothing_at_all(tmp_path: Path) -> None:
     [({**MI210, "gfx_target_version": 90010}, "aldebaran", "gfx90a"), (VEGA10, "vega10", "gfx900")],
 )
 def test_machines_never_seen(tmp_path: Path, gpu: dict[str, int], name: str, target: str) -> None:
-    seen = by_id(judge(look(topology(tmp_path, CPU, gpu, gpu, names=("", name, name)))))
+    seen = by_id(evaluate(gather(topology(tmp_path, CPU, gpu, gpu, names=("", name, name)))))
     assert seen["board_present"]["status"] == "ok"
     assert seen["board_supported"]["status"] == "failed"
     assert target in seen["board_supported"]["evidence"]
@@ -606,9 +606,9 @@ def test_machines_never_seen(tmp_path: Path, gpu: dict[str, int], name: str, tar
     ],
 )
 def test_simulated_hosts(host: Callable[..., Path], board: str, failing: str | None) -> None:
-    failure = first_failure(judge(look(str(host(board)))))
+    failure = first_failure(evaluate(gather(str(host(board)))))
     assert (failure["id"] if failure else None) == failing
 
 
 def test_atomics_do_not_matter_to_510(host: Callable[..., Path]) -> None:
-    assert first_failure(judge(look(str(host("no-atomics", "5.10"))))) is None
+    assert first_failure(evaluate(gather(str(host("no-atomics", "5.10"))))) is None

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.navilab.webui.plugins.module_utils._dkms import (
     contradictions,
-    look_dkms,
+    gather_dkms,
     missing_builds,
     parse_status,
 )
@@ -44,7 +44,7 @@ def build(seen: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_nothing(tmp_path: Path, tree_of: Trees) -> None:
-    seen = look_dkms(tree_of(tmp_path))
+    seen = gather_dkms(tree_of(tmp_path))
     assert (seen["present"], seen["modules"], seen["leftovers"]) == (False, [], [])
     assert (seen["tree"]["path"], seen["tree"]["kind"], seen["tree"]["believable"]) == (
         "/var/lib/dkms", "missing", True,
@@ -52,7 +52,7 @@ def test_nothing(tmp_path: Path, tree_of: Trees) -> None:
 
 
 def test_installed(tmp_path: Path, tree_of: Trees) -> None:
-    seen = look_dkms(tree_of(tree(tmp_path)))
+    seen = gather_dkms(tree_of(tree(tmp_path)))
     assert seen["modules"][0]["versions"] == [VERSION]
     found = build(seen)
     assert (found["kernel"], found["arch"], found["linked"], found["installed"]) == (KERNEL, "x86_64", True, True)
@@ -65,16 +65,16 @@ def test_compressed(tmp_path: Path, tree_of: Trees) -> None:
     file = tree(tmp_path) / f"lib/modules/{KERNEL}/updates/dkms/amdgpu.ko"
     put(tmp_path, f"lib/modules/{KERNEL}/updates/dkms/amdgpu.ko.xz", lzma.compress(MODULE))
     file.unlink()
-    assert build(look_dkms(tree_of(tmp_path)))["installed"]
+    assert build(gather_dkms(tree_of(tmp_path)))["installed"]
 
 
 def test_the_file_decides_and_not_the_link(tmp_path: Path, tree_of: Trees) -> None:
     installed = tree(tmp_path) / f"lib/modules/{KERNEL}/updates/dkms/amdgpu.ko"
     installed.write_bytes(elf(version="5.18.2.22.40", srcversion="OTHER", vermagic=f"{KERNEL} SMP"))
-    found = build(look_dkms(tree_of(tmp_path)))
+    found = build(gather_dkms(tree_of(tmp_path)))
     assert (found["linked"], found["installed"]) == (True, False)
     installed.unlink()
-    assert not build(look_dkms(tree_of(tmp_path)))["installed"]
+    assert not build(gather_dkms(tree_of(tmp_path)))["installed"]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_configuration(tmp_path: Path, tree_of: Trees, conf: str, drop_in: str, 
     put(tmp_path, "etc/dkms/framework.conf", conf.encode())
     put(tmp_path, "etc/dkms/framework.conf.d/navilab.conf", drop_in.encode())
     put(tmp_path, "etc/fstab", b"# x\n/var/lib/dkms /v none bind 0 0\n")
-    seen = look_dkms(tree_of(tmp_path))
+    seen = gather_dkms(tree_of(tmp_path))
     assert (seen["tree"]["path"], seen["tree"]["kind"], seen["tree"]["fstab"]) == (path, "directory", True)
     assert build(seen)["installed"]
 
@@ -100,12 +100,12 @@ def test_a_symlink_is_not_to_be_believed(tmp_path: Path, tree_of: Trees) -> None
     tree(tmp_path)
     (tmp_path / "v").symlink_to("/var/lib/dkms")
     put(tmp_path, "etc/dkms/framework.conf", b'dkms_tree="/v"\n')
-    seen = look_dkms(tree_of(tmp_path))
+    seen = gather_dkms(tree_of(tmp_path))
     assert (seen["tree"]["kind"], seen["tree"]["real"], seen["tree"]["believable"]) == (
         "symlink", "/var/lib/dkms", False,
     )  # fmt: skip
-    told = parse_status(f"amdgpu, {VERSION}, {KERNEL}, x86_64: built\n")
-    assert contradictions(seen, told) == [
+    explained = parse_status(f"amdgpu, {VERSION}, {KERNEL}, x86_64: built\n")
+    assert contradictions(seen, explained) == [
         f"amdgpu/{VERSION}: status says built, but it is what {KERNEL} would load"
     ]  # fmt: skip
 
@@ -115,7 +115,7 @@ def test_a_tree_that_dkms_own_directory_leads_to(tmp_path: Path, tree_of: Trees)
     (tmp_path / "var/lib").mkdir(parents=True)
     (tmp_path / "var/lib/dkms").symlink_to("/v")
     put(tmp_path, "etc/dkms/framework.conf", b'dkms_tree="/v"\n')
-    seen = look_dkms(tree_of(tmp_path))
+    seen = gather_dkms(tree_of(tmp_path))
     assert (seen["tree"]["kind"], seen["tree"]["believable"]) == ("directory", True)
 
 
@@ -123,7 +123,7 @@ def test_leftovers(tmp_path: Path, tree_of: Trees) -> None:
     put(tmp_path, f"lib/modules/{KERNEL}/updates/dkms/amdgpu.ko", MODULE)
     put(tmp_path, f"lib/modules/{KERNEL}/updates/dkms/amd-sched.ko", MODULE)
     put(tmp_path, f"lib/modules/{KERNEL}/updates/dkms/nvidia.ko", MODULE)
-    assert look_dkms(tree_of(tmp_path))["leftovers"] == [
+    assert gather_dkms(tree_of(tmp_path))["leftovers"] == [
         f"/lib/modules/{KERNEL}/updates/dkms/{name}.ko" for name in ("amd-sched", "amdgpu")
     ]
 
@@ -146,10 +146,10 @@ LOGS = {
 @pytest.mark.parametrize("cause", LOGS)
 def test_causes_by_name(cause: str) -> None:
     noise = "  CC [M]  /v/amdgpu/x.o\nwarning: the compiler differs from the one used to build the kernel\n" * 50
-    told = explain_log(HEAD + noise + LOGS[cause] + noise)
-    assert [found["id"] for found in told["causes"]] == [cause]
-    assert told["lines"][0] == LOGS[cause].splitlines()[0].strip()
-    assert len(told["lines"]) <= 4
+    explained = explain_log(HEAD + noise + LOGS[cause] + noise)
+    assert [found["id"] for found in explained["causes"]] == [cause]
+    assert explained["lines"][0] == LOGS[cause].splitlines()[0].strip()
+    assert len(explained["lines"]) <= 4
 
 
 def test_every_cause_is_tested() -> None:
@@ -157,17 +157,17 @@ def test_every_cause_is_tested() -> None:
 
 
 def test_an_unknown_cause_still_shows_its_lines() -> None:
-    told = explain_log(
+    explained = explain_log(
         HEAD + "x.c:3:1: error: expected identifier\nmake[2]: *** [x.o] Error 1\nmake[2]: *** [x.o] Error 1\n"
     )
-    assert told == {"causes": [], "lines": ["x.c:3:1: error: expected identifier", "make[2]: *** [x.o] Error 1"]}
+    assert explained == {"causes": [], "lines": ["x.c:3:1: error: expected identifier", "make[2]: *** [x.o] Error 1"]}
     assert explain_log("") == {"causes": [], "lines": []}
 
 
 def test_a_failed_build_is_found(tmp_path: Path, tree_of: Trees) -> None:
     log = f"/var/lib/dkms/amdgpu/{VERSION}/build/make.log"
     put(tmp_path, log, (HEAD + LOGS["argument_list"]).encode())
-    (module,) = look_dkms(tree_of(tmp_path))["modules"]
+    (module,) = gather_dkms(tree_of(tmp_path))["modules"]
     (failure,) = module["failures"]
     assert (module["builds"], failure["kernel"], failure["log"]) == ([], KERNEL, log)
     assert failure["causes"][0]["id"] == "argument_list"

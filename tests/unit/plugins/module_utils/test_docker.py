@@ -16,7 +16,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._docker import (
     EngineError,
     demultiplex,
     describe,
-    look_docker,
+    gather_docker,
 )
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
 
@@ -32,7 +32,7 @@ def host(tmp_path: Path, daemon: str | None = None) -> Tree:
 
 
 def test_absent(tmp_path: Path) -> None:
-    seen = look_docker(host(tmp_path), NONE, ["webui"], ["image"], str(tmp_path / "none"))
+    seen = gather_docker(host(tmp_path), NONE, ["webui"], ["image"], str(tmp_path / "none"))
     assert (seen["installed"], seen["provider"], seen["running"], seen["error"]) == (False, None, False, "")
     assert seen["config"] == {}
     assert seen["containers"] == {"webui": None}
@@ -40,20 +40,20 @@ def test_absent(tmp_path: Path) -> None:
 
 
 def test_installed_but_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = look_docker(host(tmp_path), DEBIAN, socket_path=str(tmp_path / "none"))
+    seen = gather_docker(host(tmp_path), DEBIAN, socket_path=str(tmp_path / "none"))
     assert (seen["installed"], seen["running"]) == (True, False)
     assert "No such file" in seen["error"]
     stale = socket.socket(socket.AF_UNIX)
     monkeypatch.chdir(tmp_path)  # a socket's name may not be long
     stale.bind("stale")
     stale.close()
-    assert "refused" in look_docker(Tree(str(tmp_path)), DEBIAN, socket_path="stale")["error"]
+    assert "refused" in gather_docker(Tree(str(tmp_path)), DEBIAN, socket_path="stale")["error"]
 
 
 def test_found_without_dpkg(tmp_path: Path) -> None:
     (tmp_path / "usr/local/bin").mkdir(parents=True)
     (tmp_path / "usr/local/bin/dockerd").write_text("")
-    assert look_docker(Tree(str(tmp_path)), NONE, socket_path=None)["provider"] == "other"
+    assert gather_docker(Tree(str(tmp_path)), NONE, socket_path=None)["provider"] == "other"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_found_without_dpkg(tmp_path: Path) -> None:
     ],
 )
 def test_daemon_json(tmp_path: Path, daemon: str, config: Any, error: str) -> None:
-    seen = look_docker(host(tmp_path, daemon), NONE, socket_path=None)
+    seen = gather_docker(host(tmp_path, daemon), NONE, socket_path=None)
     assert seen["config"] == config
     assert error in seen["config_error"]
 
@@ -86,7 +86,7 @@ def test_running(tmp_path: Path, engine: Callable[..., Any], inspected: Callable
         }
     )
     image = "registry.test:5000/webui@sha256:ab"
-    seen = look_docker(host(tmp_path), DEBIAN, ["webui", "gone", "a/../b"], [image, "b d"], server.server_address)
+    seen = gather_docker(host(tmp_path), DEBIAN, ["webui", "gone", "a/../b"], [image, "b d"], server.server_address)
     assert (seen["provider"], seen["running"], seen["version"], seen["error"]) == ("docker.io", True, "20.10.24", "")
     assert seen["root_dir"] == "/var/lib/docker"
     assert seen["foreign_containers"] == 2
@@ -108,9 +108,9 @@ def test_restart_pending(tmp_path: Path, engine: Callable[..., Any]) -> None:
     pid.write_text("1")
     os.utime(daemon, (100, 100))
     os.utime(pid, (200, 200))
-    assert not look_docker(tree, DEBIAN, socket_path=server.server_address)["restart_pending"]
+    assert not gather_docker(tree, DEBIAN, socket_path=server.server_address)["restart_pending"]
     os.utime(daemon, (300, 300))
-    assert look_docker(tree, DEBIAN, socket_path=server.server_address)["restart_pending"]
+    assert gather_docker(tree, DEBIAN, socket_path=server.server_address)["restart_pending"]
 
 
 @pytest.mark.parametrize(
@@ -122,14 +122,14 @@ def test_restart_pending(tmp_path: Path, engine: Callable[..., Any]) -> None:
     ],
 )
 def test_malformed_answers(tmp_path: Path, engine: Callable[..., Any], routes: Any, error: str) -> None:
-    seen = look_docker(host(tmp_path), DEBIAN, socket_path=engine(routes).server_address)
+    seen = gather_docker(host(tmp_path), DEBIAN, socket_path=engine(routes).server_address)
     assert error in seen["error"]
 
 
 @pytest.mark.parametrize("answer", [[], {}, "x", 5, None, {"State": [], "Config": 1, "HostConfig": {"Devices": 3}}])
 def test_answers_of_a_wrong_shape(tmp_path: Path, engine: Callable[..., Any], answer: Any) -> None:
     routes = dict.fromkeys(("/version", "/info", "/containers/json", "/containers/a/json"), (200, answer))
-    seen = look_docker(host(tmp_path), DEBIAN, ["a"], [], engine(routes).server_address)
+    seen = gather_docker(host(tmp_path), DEBIAN, ["a"], [], engine(routes).server_address)
     assert seen["running"]
     json.dumps(seen)
 

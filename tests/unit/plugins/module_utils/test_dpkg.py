@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.navilab.webui.plugins.module_utils._dpkg import look_dpkg
+from ansible_collections.navilab.webui.plugins.module_utils._dpkg import gather_dpkg
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
 
 
@@ -27,7 +27,7 @@ def test_installed_held_and_removed(tmp_path: Path) -> None:
         stanza("gone", "deinstall ok config-files"),
         stanza("waiting", "install ok triggers-pending"),
     )
-    seen = look_dpkg(tree, ["docker.io", "held", "gone", "never"])
+    seen = gather_dpkg(tree, ["docker.io", "held", "gone", "never"])
     assert seen["packages"] == {
         "docker.io": {"installed": True, "version": "20.10.24+dfsg1-1", "held": False},
         "held": {"installed": True, "version": "1.0-1", "held": True},
@@ -39,12 +39,12 @@ def test_installed_held_and_removed(tmp_path: Path) -> None:
 
 def test_one_of_two_architectures_is_enough(tmp_path: Path) -> None:
     tree = host(tmp_path, stanza("libc6", "install ok installed"), stanza("libc6", "deinstall ok config-files"))
-    assert look_dpkg(tree, ["libc6"])["packages"]["libc6"]["installed"]
+    assert gather_dpkg(tree, ["libc6"])["packages"]["libc6"]["installed"]
 
 
 def test_field_that_is_first_or_last(tmp_path: Path) -> None:
     tree = host(tmp_path, "Status: install ok installed\nVersion: 2\nPackage: odd")
-    assert look_dpkg(tree, ["odd"])["packages"]["odd"] == {"installed": True, "version": "2", "held": False}
+    assert gather_dpkg(tree, ["odd"])["packages"]["odd"] == {"installed": True, "version": "2", "held": False}
 
 
 def test_interrupted(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_interrupted(tmp_path: Path) -> None:
         *(stanza(state, f"install ok {state}") for state in states),
         stanza("again", "install reinstreq installed"),
     )
-    seen = look_dpkg(tree, ["unpacked"])
+    seen = gather_dpkg(tree, ["unpacked"])
     assert seen["broken"] == sorted([*states, "again"])
     assert seen["interrupted"]
     assert not seen["packages"]["unpacked"]["installed"]
@@ -62,14 +62,14 @@ def test_interrupted(tmp_path: Path) -> None:
 
 def test_a_journal_is_an_interruption(tmp_path: Path) -> None:
     tree = host(tmp_path, stanza("a", "install ok installed"))
-    assert not look_dpkg(tree)["interrupted"]
+    assert not gather_dpkg(tree)["interrupted"]
     (tmp_path / "var/lib/dpkg/updates/0001").write_text("")
-    assert look_dpkg(tree)["interrupted"]
+    assert gather_dpkg(tree)["interrupted"]
 
 
 def test_garbage_and_nothing(tmp_path: Path) -> None:
-    assert look_dpkg(Tree(str(tmp_path)), ["a"])["packages"]["a"]["installed"] is False
+    assert gather_dpkg(Tree(str(tmp_path)), ["a"])["packages"]["a"]["installed"] is False
     folder = tmp_path / "var/lib/dpkg"
     folder.mkdir(parents=True)
     (folder / "status").write_bytes(bytes(range(256)) * 50)
-    assert look_dpkg(Tree(str(tmp_path)), ["a"])["broken"] == []
+    assert gather_dpkg(Tree(str(tmp_path)), ["a"])["broken"] == []

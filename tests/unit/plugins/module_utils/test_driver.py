@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.navilab.webui.plugins.module_utils._driver import (
-    look_driver,
-    look_kernel_log,
+    gather_driver,
+    gather_kernel_log,
     parse_record,
     sort_log,
 )
@@ -25,32 +25,32 @@ def write(root: Path, path: str, text: str) -> None:
 
 
 def test_the_kernels_own_driver(host: Callable[..., Path]) -> None:
-    assert look_driver(Tree(str(host("rx5500xt-8g")))) == {
+    assert gather_driver(Tree(str(host("rx5500xt-8g")))) == {
         "loaded": True, "initstate": "live", "version": None, "srcversion": None, "on_disk": None, "in_tree": True,
         "blacklisted": [],
     }  # fmt: skip
 
 
 def test_no_driver(host: Callable[..., Path]) -> None:
-    seen = look_driver(Tree(str(host("unbound"))))
+    seen = gather_driver(Tree(str(host("unbound"))))
     assert (seen["loaded"], seen["initstate"], seen["in_tree"]) == (False, None, None)
 
 
 def test_the_dkms_driver_has_a_version(host: Callable[..., Path]) -> None:
     root = host("rx5500xt-8g")
     write(root, "sys/module/amdgpu/version", "5.18.2.22.40\n")
-    seen = look_driver(Tree(str(root)))
+    seen = gather_driver(Tree(str(root)))
     assert (seen["version"], seen["in_tree"]) == ("5.18.2.22.40", False)
 
 
 def test_an_out_of_tree_driver_without_a_version_taints(host: Callable[..., Path]) -> None:
     root = host("rx5500xt-8g")
     write(root, "sys/module/amdgpu/taint", "OE\n")
-    assert look_driver(Tree(str(root)))["in_tree"] is False
+    assert gather_driver(Tree(str(root)))["in_tree"] is False
 
 
 def test_a_topology_alone_proves_the_driver(derived: Callable[[str], Path]) -> None:
-    seen = look_driver(Tree(str(derived("6.1"))))
+    seen = gather_driver(Tree(str(derived("6.1"))))
     assert (seen["loaded"], seen["in_tree"]) == (True, None)
 
 
@@ -71,14 +71,14 @@ def test_a_topology_alone_proves_the_driver(derived: Callable[[str], Path]) -> N
 def test_blacklists(tmp_path: Path, line: str, blocked: bool) -> None:
     write(tmp_path, "etc/modprobe.d/gpu.conf", f"options snd index=1\n{line}\n")
     write(tmp_path, "etc/modprobe.d/notes.txt", "blacklist amdgpu\n")  # modprobe reads *.conf
-    assert look_driver(Tree(str(tmp_path)))["blacklisted"] == (["/etc/modprobe.d/gpu.conf"] if blocked else [])
+    assert gather_driver(Tree(str(tmp_path)))["blacklisted"] == (["/etc/modprobe.d/gpu.conf"] if blocked else [])
 
 
 def test_a_file_in_etc_hides_its_namesake(tmp_path: Path) -> None:
     write(tmp_path, "usr/lib/modprobe.d/gpu.conf", "blacklist amdgpu\n")
-    assert look_driver(Tree(str(tmp_path)))["blacklisted"] == ["/usr/lib/modprobe.d/gpu.conf"]
+    assert gather_driver(Tree(str(tmp_path)))["blacklisted"] == ["/usr/lib/modprobe.d/gpu.conf"]
     write(tmp_path, "etc/modprobe.d/gpu.conf", "")
-    assert look_driver(Tree(str(tmp_path)))["blacklisted"] == []
+    assert gather_driver(Tree(str(tmp_path)))["blacklisted"] == []
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_file_in_etc_hides_its_namesake(tmp_path: Path) -> None:
 )
 def test_the_kernels_arguments(tmp_path: Path, word: str, blocked: bool) -> None:
     write(tmp_path, "proc/cmdline", f"BOOT_IMAGE=/vmlinuz root=/dev/sda1 {word} quiet\n")
-    assert look_driver(Tree(str(tmp_path)))["blacklisted"] == ([f"/proc/cmdline ({word})"] if blocked else [])
+    assert gather_driver(Tree(str(tmp_path)))["blacklisted"] == ([f"/proc/cmdline ({word})"] if blocked else [])
 
 
 # Lines of public reports and of the kernels' sources.
@@ -158,7 +158,7 @@ def test_records_of_kmsg(record: bytes, text: str) -> None:
 
 def test_the_log_of_a_recorded_tree_is_unknown(tmp_path: Path) -> None:
     write(tmp_path, "dev/kmsg", "6,1,2,-;amdgpu: GPU reset begin!\n")
-    seen = look_kernel_log(Tree(str(tmp_path)))
+    seen = gather_kernel_log(Tree(str(tmp_path)))
     assert seen == {"readable": False, "resets": [], "atomics_rejected": [], "firmware_failed": [], "kfd_errors": []}
 
 
@@ -186,17 +186,17 @@ class Kmsg:
 def test_the_live_log_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     rejected = LOG["atomics_rejected"][2]
     Kmsg(monkeypatch, [b"6,1,2,-;hello", OSError(errno.EPIPE, "overwritten"), b"4,2,3,-;" + rejected.encode() + b"\n"])
-    seen = look_kernel_log(Tree("/"))
+    seen = gather_kernel_log(Tree("/"))
     assert (seen["readable"], seen["atomics_rejected"], seen["resets"]) == (True, [rejected], [])
 
 
 def test_another_user_than_root_does_not_try(monkeypatch: pytest.MonkeyPatch) -> None:
     Kmsg(monkeypatch, [b"6,1,2,-;amdgpu: GPU reset begin!"])
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert look_kernel_log(Tree("/"))["readable"] is False
+    assert gather_kernel_log(Tree("/"))["readable"] is False
 
 
 def test_a_refused_log_is_a_value(refuse: Callable[[str, int], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Tree, "device", lambda _tree, _path: {"char": True})
     refuse("/dev/kmsg", errno.EPERM)
-    assert look_kernel_log(Tree("/"))["readable"] is False
+    assert gather_kernel_log(Tree("/"))["readable"] is False

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.navilab.webui.plugins.module_utils._boards import firmware_files
-from ansible_collections.navilab.webui.plugins.module_utils._firmware import look_firmware, ucode_version
+from ansible_collections.navilab.webui.plugins.module_utils._firmware import gather_firmware, ucode_version
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
 
 RELEASE = "6.1.0-56-amd64"
@@ -37,14 +37,14 @@ def install(root: Path, version: int = 146, base: str = "lib/firmware/amdgpu", c
     return folder
 
 
-def look(root: Path, *boards: dict[str, Any], kernel: dict[str, Any] | None = None) -> dict[str, Any]:
-    result: dict[str, Any] = look_firmware(Tree(str(root)), boards or (board(),), kernel or KERNEL)
+def gather(root: Path, *boards: dict[str, Any], kernel: dict[str, Any] | None = None) -> dict[str, Any]:
+    result: dict[str, Any] = gather_firmware(Tree(str(root)), boards or (board(),), kernel or KERNEL)
     return result
 
 
 def test_debians_files(tmp_path: Path) -> None:
     install(tmp_path)
-    seen = look(tmp_path)
+    seen = gather(tmp_path)
     assert seen["directory"] == "/lib/firmware/amdgpu"
     assert (seen["missing"], seen["shadowed"]) == ([], [])
     assert len(seen["needed"]) == 12
@@ -55,36 +55,36 @@ def test_debians_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("link", ["usr/lib", "/usr/lib"])
 def test_a_merged_usr(tmp_path: Path, link: str) -> None:
     install(tmp_path, base="usr/lib/firmware/amdgpu")
-    assert look(tmp_path)["directory"] == "/usr/lib/firmware/amdgpu"  # recorded without the link
+    assert gather(tmp_path)["directory"] == "/usr/lib/firmware/amdgpu"  # recorded without the link
     (tmp_path / "lib").symlink_to(link)
-    seen = look(tmp_path)
+    seen = gather(tmp_path)
     assert (seen["directory"], seen["missing"], seen["shadowed"]) == ("/lib/firmware/amdgpu", [], [])
 
 
 def test_a_bare_host_misses_all(tmp_path: Path) -> None:
-    seen = look(tmp_path)
+    seen = gather(tmp_path)
     assert seen["directory"] is None
     assert seen["missing"] == seen["needed"]
     assert (seen["mec_on_disk"], seen["mec_by_board"]) == (None, {"0000:0a:00.0": None})
 
 
 def test_a_host_without_a_supported_board_needs_none(tmp_path: Path) -> None:
-    seen = look(tmp_path, board(supported=False, chip="polaris10"))
+    seen = gather(tmp_path, board(supported=False, chip="polaris10"))
     assert (seen["needed"], seen["missing"], seen["mec_by_board"]) == ([], [], {})
 
 
 def test_one_file_missing(tmp_path: Path) -> None:
     (install(tmp_path) / "navi14_sos.bin").unlink()
-    assert look(tmp_path)["missing"] == ["navi14_sos.bin"]
+    assert gather(tmp_path)["missing"] == ["navi14_sos.bin"]
 
 
 def test_a_link_to_nowhere_is_missing(tmp_path: Path) -> None:
     path = install(tmp_path) / "navi14_asd.bin"
     path.unlink()
     path.symlink_to("navi10_asd.bin")  # as trixie ships it
-    assert look(tmp_path)["missing"] == ["navi14_asd.bin"]
+    assert gather(tmp_path)["missing"] == ["navi14_asd.bin"]
     (path.parent / "navi10_asd.bin").write_bytes(ucode(1))
-    assert look(tmp_path)["missing"] == []
+    assert gather(tmp_path)["missing"] == []
 
 
 @pytest.mark.parametrize("base", ["updates", f"updates/{RELEASE}", RELEASE])
@@ -93,7 +93,7 @@ def test_what_comes_before_debians_files_shadows_them(tmp_path: Path, base: str)
     folder = tmp_path / "lib/firmware" / base / "amdgpu"
     folder.mkdir(parents=True)
     (folder / "navi14_mec.bin").write_bytes(ucode(157))
-    seen = look(tmp_path)
+    seen = gather(tmp_path)
     assert seen["shadowed"] == [f"/lib/firmware/{base}/amdgpu/navi14_mec.bin"]
     assert seen["mec_on_disk"] == 157
 
@@ -104,16 +104,16 @@ def test_the_kernels_own_argument_comes_first(tmp_path: Path) -> None:
     parameter = tmp_path / "sys/module/firmware_class/parameters/path"
     parameter.parent.mkdir(parents=True)
     parameter.write_text("/srv/fw\n")
-    assert look(tmp_path)["mec_on_disk"] == 99
-    assert len(look(tmp_path)["shadowed"]) == 12
+    assert gather(tmp_path)["mec_on_disk"] == 99
+    assert len(gather(tmp_path)["shadowed"]) == 12
     parameter.write_text("/lib/firmware\n")  # says the same as the default
-    assert (look(tmp_path)["shadowed"], look(tmp_path)["mec_on_disk"]) == ([], 146)
+    assert (gather(tmp_path)["shadowed"], gather(tmp_path)["mec_on_disk"]) == ([], 146)
     (tmp_path / "lib").rename(tmp_path / "usr")
     (tmp_path / "usr/lib").mkdir()
     (tmp_path / "usr/firmware").rename(tmp_path / "usr/lib/firmware")
     (tmp_path / "lib").symlink_to("usr/lib")
     parameter.write_text("/usr/lib/firmware\n")  # and so does this on a merged /usr
-    assert (look(tmp_path)["shadowed"], look(tmp_path)["mec_on_disk"]) == ([], 146)
+    assert (gather(tmp_path)["shadowed"], gather(tmp_path)["mec_on_disk"]) == ([], 146)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_compressed_files_count_where_the_kernel_reads_them(
 ) -> None:
     path = install(tmp_path) / "navi14_sos.bin"
     path.rename(path.with_name(path.name + suffix))
-    missing = look(tmp_path, kernel={"release": None, "version": version})["missing"]
+    missing = gather(tmp_path, kernel={"release": None, "version": version})["missing"]
     assert missing == ([] if found else ["navi14_sos.bin"])
 
 
@@ -140,13 +140,13 @@ def test_a_plain_file_wins_over_a_compressed_update(tmp_path: Path) -> None:
     folder = tmp_path / "lib/firmware/updates/amdgpu"
     folder.mkdir(parents=True)
     (folder / "navi14_mec.bin.xz").write_bytes(lzma.compress(ucode(157)))
-    assert (look(tmp_path)["shadowed"], look(tmp_path)["mec_on_disk"]) == ([], 146)
+    assert (gather(tmp_path)["shadowed"], gather(tmp_path)["mec_on_disk"]) == ([], 146)
 
 
 def test_two_boards_each_with_its_own(tmp_path: Path) -> None:
     install(tmp_path, 151, chip="navi10")
     install(tmp_path, 146)
-    seen = look(
+    seen = gather(
         tmp_path,
         board(bdf="0000:03:00.0", chip="navi10", device_id="731f", revision="c1"),
         board(),
@@ -195,13 +195,13 @@ def test_an_initrd_older_than_the_firmware_is_stale(
     monkeypatch.setattr(tree, "live", True)
     monkeypatch.setattr(tree, "host_path", lambda path: str(tmp_path) + path)
     monkeypatch.setattr(tree, "boot_time", lambda: now - age)
-    seen = look_firmware(tree, [board()], KERNEL)
+    seen = gather_firmware(tree, [board()], KERNEL)
     assert (seen["initrd_stale"], seen["since_boot"]) == (stale, stale)
     initrd.rename(tmp_path / "boot/initrd.img-other")
-    assert look_firmware(tree, [board()], KERNEL)["initrd_stale"] is False
+    assert gather_firmware(tree, [board()], KERNEL)["initrd_stale"] is False
 
 
 def test_a_refused_read_is_a_value(tmp_path: Path, refuse: Callable[[str, int], None]) -> None:
     install(tmp_path)
     refuse("navi14_mec.bin", 5)
-    assert look(tmp_path)["mec_on_disk"] is None
+    assert gather(tmp_path)["mec_on_disk"] is None

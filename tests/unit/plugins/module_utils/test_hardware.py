@@ -1,4 +1,4 @@
-"""The look at whole hosts: each of the lab's, the derived ones, and broken ones."""
+"""The facts of whole hosts: each of the lab's, the derived ones, and broken ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.navilab.webui.plugins.module_utils._hardware import look_hardware, look_kernel, look_release
+from ansible_collections.navilab.webui.plugins.module_utils._hardware import (
+    gather_hardware,
+    gather_kernel,
+    gather_release,
+)
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
 
 from navilab.lab.boards import BOARDS, KERNELS
@@ -19,8 +23,8 @@ KEYS = set("root live release kernel boards driver kernel_log kfd drm firmware g
 RX5500, RX5700 = "Radeon RX 5500 XT", "Radeon RX 5700 XT"
 
 
-def look(root: Path) -> dict[str, Any]:
-    seen: dict[str, Any] = look_hardware(str(root))
+def gather(root: Path) -> dict[str, Any]:
+    seen: dict[str, Any] = gather_hardware(str(root))
     assert set(seen) == KEYS
     json.dumps(seen).encode()
     return seen
@@ -49,7 +53,7 @@ EXPECTED: dict[str, list[tuple[str, str | None, int | None, bool]]] = {
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("board", BOARDS)
 def test_each_host_of_the_lab(host: Callable[..., Path], board: str, kernel: str) -> None:
-    seen = look(host(board, kernel))
+    seen = gather(host(board, kernel))
     expected = EXPECTED[board]
     if (board, kernel) == ("rx6600", "5.10"):  # whose driver does not know the chip
         expected = [(*expected[0][:2], None, False)]
@@ -67,7 +71,7 @@ def test_each_host_of_the_lab(host: Callable[..., Path], board: str, kernel: str
 
 @pytest.mark.parametrize(("kernel", "navi14", "navi10"), [("5.10", 137, 137), ("6.1", 146, 146), ("6.12", 146, 151)])
 def test_two_boards_are_kept_apart(host: Callable[..., Path], kernel: str, navi14: int, navi10: int) -> None:
-    seen = look(host("two-boards", kernel))
+    seen = gather(host("two-boards", kernel))
     keys = ("bdf", "gfx_target", "kfd_node", "card_node", "render_node", "mec_fw_loaded")
     assert brief(seen, *keys) == [
         ("0000:0a:00.0", "gfx1010", 1, "/dev/dri/card0", "/dev/dri/renderD128", navi10),
@@ -84,7 +88,7 @@ def test_two_boards_are_kept_apart(host: Callable[..., Path], kernel: str, navi1
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_an_igpu_is_told_from_the_board_beside_it(host: Callable[..., Path], kernel: str) -> None:
-    seen = look(host("igpu-and-board", kernel))
+    seen = gather(host("igpu-and-board", kernel))
     assert brief(seen, "integrated", "gfx_target", "render_node") == [
         (True, "gfx90c", "/dev/dri/renderD128"),
         (False, "gfx1012", "/dev/dri/renderD129"),
@@ -95,10 +99,10 @@ def test_an_igpu_is_told_from_the_board_beside_it(host: Callable[..., Path], ker
 
 
 def test_a_slot_without_atomics(host: Callable[..., Path]) -> None:
-    lost = look(host("no-atomics", "6.1"))["boards"][0]
+    lost = gather(host("no-atomics", "6.1"))["boards"][0]
     assert (lost["kfd_node"], lost["atomics"], lost["mec_fw_loaded"]) == (None, False, 137)
     assert "0000:03:04.0" in lost["atomics_evidence"]
-    kept = look(host("no-atomics", "5.10"))["boards"][0]  # 5.10 takes the board all the same
+    kept = gather(host("no-atomics", "5.10"))["boards"][0]  # 5.10 takes the board all the same
     assert (kept["kfd_node"], kept["atomics"]) == (1, False)
     assert "flags 0xd" in kept["atomics_evidence"]
 
@@ -109,12 +113,12 @@ def test_only_the_link_to_a_processor_tells_of_the_slot(host: Callable[..., Path
     (links / "0").rename(links / "1")
     (links / "0").mkdir()
     (links / "0/properties").write_text("type 11\nnode_from 1\nnode_to 2\nflags 13\n")
-    assert brief(look(root), "atomics") == [(True,), (True,)]
+    assert brief(gather(root), "atomics") == [(True,), (True,)]
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_a_tree_of_nothing_but_kfd(derived: Callable[[str], Path], kernel: str) -> None:
-    seen = look(derived(kernel))
+    seen = gather(derived(kernel))
     board = seen["boards"][0]
     assert len(seen["boards"]) == 1
     assert (board["bdf"], board["source"], board["chip"], board["gfx_target"]) == (
@@ -132,7 +136,7 @@ def test_a_tree_of_nothing_but_kfd(derived: Callable[[str], Path], kernel: str) 
 def test_a_processor_alone(derived: Callable[[str], Path]) -> None:
     root = derived("6.1")
     shutil.rmtree(root / "sys/class/kfd/kfd/topology/nodes/1")
-    seen = look(root)
+    seen = gather(root)
     assert seen["boards"] == []
     assert [node["simd_count"] for node in seen["kfd"]["nodes"]] == [0]
 
@@ -141,17 +145,17 @@ def test_a_node_that_lost_its_driver_is_no_board(derived: Callable[[str], Path])
     root = derived("6.1")
     properties = root / "sys/class/kfd/kfd/topology/nodes/1/properties"
     properties.write_text(properties.read_text().replace("simd_count 44", "simd_count 0"))
-    assert look(root)["boards"] == []
+    assert gather(root)["boards"] == []
 
 
 def test_kfd_knows_what_the_bus_does_not_tell(host: Callable[..., Path]) -> None:
     root = host("rx5500xt-8g")
-    whole = look_hardware(str(root))["boards"][0]
+    whole = gather_hardware(str(root))["boards"][0]
     function = root / "sys/bus/pci/devices" / whole["bdf"]
     (function / "driver").unlink()  # a copy that lost its links
-    assert look_hardware(str(root))["boards"] == [whole]
+    assert gather_hardware(str(root))["boards"] == [whole]
     (function / "vendor").write_text("noise")
-    (board,) = look_hardware(str(root))["boards"]
+    (board,) = gather_hardware(str(root))["boards"]
     assert (board["bdf"], board["source"], board["driver"], board["gfx_target"]) == (
         whole["bdf"],
         "kfd",
@@ -161,7 +165,7 @@ def test_kfd_knows_what_the_bus_does_not_tell(host: Callable[..., Path]) -> None
 
 
 def test_nothing_at_all(tmp_path: Path) -> None:
-    seen = look(tmp_path)
+    seen = gather(tmp_path)
     assert seen["boards"] == seen["drm"] == seen["problems"] == []
     assert seen["live"] is False
     assert seen["release"] == {"id": None, "version_id": None, "codename": None, "pretty_name": None}
@@ -177,16 +181,16 @@ def test_nothing_at_all(tmp_path: Path) -> None:
     }
     assert seen["kfd"]["topology"] is None
     assert seen["groups"] == {"video": None, "render": None}
-    assert look(tmp_path / "not there")["boards"] == []
+    assert gather(tmp_path / "not there")["boards"] == []
 
 
 def test_a_file_as_root(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    assert look(tmp_path / "file")["boards"] == []
+    assert gather(tmp_path / "file")["boards"] == []
 
 
 def test_the_live_host() -> None:
-    seen = look(Path("/"))
+    seen = gather(Path("/"))
     assert seen["live"] is True
     assert seen["kernel"]["release"]
     assert seen["kernel"]["arch"]
@@ -194,7 +198,7 @@ def test_the_live_host() -> None:
 
 
 def test_owners_and_modes_of_nodes(host: Callable[..., Path]) -> None:
-    """A wrong mode or group is reported as it is; the checks judge it."""
+    """A wrong mode or group is reported as it is; the checks evaluate it."""
     import os
 
     root = host("rx5500xt-8g")
@@ -205,7 +209,7 @@ def test_owners_and_modes_of_nodes(host: Callable[..., Path]) -> None:
         (root / "dev" / path).write_text("")
         (root / "dev" / path).chmod(mode)
         os.chown(root / "dev" / path, 0, gid)
-    seen = look(root)
+    seen = gather(root)
     assert seen["groups"] == {"video": 44, "render": 105}
     assert (seen["kfd"]["device"]["mode"], seen["kfd"]["device"]["char"]) == ("0600", False)
     assert [(node["kind"], node["mode"], node["gid"], node["group"]) for node in seen["drm"]] == [
@@ -219,7 +223,7 @@ def test_a_node_in_dev_alone_finds_its_board(derived: Callable[[str], Path]) -> 
     (root / "dev/dri/by-path").mkdir(parents=True)
     for name in ("renderD128", "renderD129", "card0"):
         (root / "dev/dri" / name).write_text("")
-    assert [(node["path"][9:], node["bdf"]) for node in look(root)["drm"]] == [
+    assert [(node["path"][9:], node["bdf"]) for node in gather(root)["drm"]] == [
         ("card0", None),
         ("renderD128", "0000:0a:00.0"),
         ("renderD129", None),
@@ -231,7 +235,7 @@ def test_domains(host: Callable[..., Path]) -> None:
     root = host("rx5500xt-8g")
     properties = root / "sys/devices/virtual/kfd/kfd/topology/nodes/1/properties"
     properties.write_text(properties.read_text().replace("domain 0\n", "domain 1\n"))
-    assert brief(look(root), "bdf", "kfd_node") == [("0000:0a:00.0", None)]
+    assert brief(gather(root), "bdf", "kfd_node") == [("0000:0a:00.0", None)]
 
 
 def test_boards_are_in_the_order_of_their_addresses(host: Callable[..., Path]) -> None:
@@ -239,13 +243,13 @@ def test_boards_are_in_the_order_of_their_addresses(host: Callable[..., Path]) -
     root = host("two-boards")
     devices = root / "sys/bus/pci/devices"
     (devices / "0000:0a:00.0").rename(devices / "10000:0a:00.0")
-    assert brief(look(root), "bdf") == [("0000:0d:00.0",), ("10000:0a:00.0",)]
+    assert brief(gather(root), "bdf") == [("0000:0d:00.0",), ("10000:0a:00.0",)]
 
 
 def test_an_unknown_id_that_the_driver_calls_gfx1012(host: Callable[..., Path]) -> None:
     root = host("rx5500xt-8g")
     (root / "sys/bus/pci/devices/0000:0a:00.0/device").write_text("0x7ffe\n")
-    board = look(root)["boards"][0]
+    board = gather(root)["boards"][0]
     assert (board["device_id"], board["supported"], board["chip"], board["gfx_target"]) == (
         "7ffe",
         True,
@@ -261,12 +265,12 @@ def test_noise_in_any_file_of_a_host(host: Callable[..., Path], kernel: str) -> 
     for number, path in enumerate(files[::4]):
         whole = path.read_bytes()
         path.write_bytes(random.Random(number).randbytes(300))
-        look(root)
+        gather(root)
         path.write_bytes(whole)
     for number, path in enumerate(files):
         path.write_bytes(random.Random(number).randbytes(300))
-    assert look(root)["boards"] == []
-    assert look(root)["problems"]
+    assert gather(root)["boards"] == []
+    assert gather(root)["problems"]
 
 
 def test_links_that_lead_in_a_circle(host: Callable[..., Path]) -> None:
@@ -274,7 +278,7 @@ def test_links_that_lead_in_a_circle(host: Callable[..., Path]) -> None:
     for place in ("sys/class/kfd/kfd", "sys/class/drm/card0", "sys/bus/pci/devices/0000:0a:00.0"):
         (root / place).unlink()
         (root / place).symlink_to(Path(place).name)
-    seen = look(root)
+    seen = gather(root)
     assert [board["source"] for board in seen["boards"]] == ["kfd"]
     assert seen["kfd"]["topology"] == "/sys/devices/virtual/kfd/kfd/topology"
     assert any("ELOOP" in text for text in seen["problems"])
@@ -295,7 +299,7 @@ def test_kernels(tmp_path: Path, release: str, version: list[int], flavour: str)
     file = tmp_path / "proc/sys/kernel/osrelease"
     file.parent.mkdir(parents=True)
     file.write_text(release + "\n")
-    seen = look_kernel(Tree(str(tmp_path)))
+    seen = gather_kernel(Tree(str(tmp_path)))
     assert (seen["release"], seen["version"], seen["flavour"]) == (release, version, flavour)
 
 
@@ -307,6 +311,6 @@ def test_os_release(tmp_path: Path) -> None:
         "VERSION_ID='13'\nVERSION_CODENAME=trixie\nID=debian\nHOME_URL=\"open\n"
     )
     (tmp_path / "etc/os-release").symlink_to("../usr/lib/os-release")
-    assert look_release(Tree(str(tmp_path))) == {
+    assert gather_release(Tree(str(tmp_path))) == {
         "id": "debian", "version_id": "13", "codename": "trixie", "pretty_name": "Debian GNU/Linux 13 (trixie)",
     }  # fmt: skip

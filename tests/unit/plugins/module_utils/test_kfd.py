@@ -18,8 +18,8 @@ from ansible_collections.navilab.webui.plugins.module_utils._kfd import (
     ask_driver,
     bdf_of,
     explain_open_error,
+    gather_kfd,
     gfx_name,
-    look_kfd,
     read_topology,
 )
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
@@ -372,10 +372,10 @@ class Driver:
             assert len(argument) == 8
             return struct.pack("=II", *self.version)
         assert request == 0xC0104B14
-        pointer, room, _pad = struct.unpack("=QII", argument)
-        if room > len(self.gpus):
+        pointer, places, _pad = struct.unpack("=QII", argument)
+        if places > len(self.gpus):
             raise OSError(errno.EINVAL, "x")
-        for number in range(room):
+        for number in range(places):
             element = struct.pack("=6QII", 1, 2, 3, 4, 5, 6, self.gpus[number], 0)
             ctypes.memmove(pointer + 56 * number, element, 56)
         return struct.pack("=QII", pointer, len(self.gpus), 0)
@@ -425,7 +425,7 @@ def test_a_device_that_can_not_be_opened(refuse: Callable[[str, int], None], num
 
 def test_a_recorded_tree_is_not_asked(derived: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     driver = Driver(monkeypatch, [4660])
-    seen = look_kfd(Tree(str(derived("6.1"))))
+    seen = gather_kfd(Tree(str(derived("6.1"))))
     assert driver.opened == []
     assert seen["open"] == {"known": False, "ok": False, "errno": None, "error": "can't be known from a recorded tree"}
     assert (seen["ioctl_version"], seen["apertures"]) == (None, None)

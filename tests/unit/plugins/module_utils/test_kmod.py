@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.navilab.webui.plugins.module_utils._driver import look_driver
+from ansible_collections.navilab.webui.plugins.module_utils._driver import gather_driver
 from ansible_collections.navilab.webui.plugins.module_utils._kmod import (
     installed_kernels,
     kernels_with_headers,
@@ -109,10 +109,10 @@ def test_garbage_is_named(tmp_path: Path, tree_of: Trees, name: str) -> None:
 
 
 def test_loaded_and_on_disk(tmp_path: Path, tree_of: Trees) -> None:
-    assert look_driver(tree_of(tmp_path), RELEASE)["on_disk"] is None
+    assert gather_driver(tree_of(tmp_path), RELEASE)["on_disk"] is None
     put(tmp_path, "sys/module/amdgpu/srcversion", b"OLD999\n")
     put(tmp_path, f"lib/modules/{RELEASE}/updates/dkms/amdgpu.ko", DKMS)
-    seen = look_driver(tree_of(tmp_path), RELEASE)
+    seen = gather_driver(tree_of(tmp_path), RELEASE)
     assert seen["srcversion"] == "OLD999"
     assert (seen["on_disk"]["srcversion"], seen["on_disk"]["signed"]) == ("ABC123", False)
     assert seen["on_disk"]["path"] == f"/lib/modules/{RELEASE}/updates/dkms/amdgpu.ko"

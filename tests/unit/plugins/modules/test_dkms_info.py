@@ -23,8 +23,8 @@ def test_a_live_tree_is_asked(run_module: Callable[..., dict[str, Any]], monkeyp
     tree = {"path": "/v", "real": "/var/lib/dkms", "believable": False}
     build = {"version": "1", "kernel": "5.10.0", "installed": True}
     module = {"name": "amdgpu", "builds": [build]}
-    look = {"present": True, "tree": tree, "modules": [module]}
-    monkeypatch.setattr(dkms_info, "look_dkms", lambda _tree: look)
+    gathered = {"present": True, "tree": tree, "modules": [module]}
+    monkeypatch.setattr(dkms_info, "gather_dkms", lambda _tree: gathered)
     answers = [(0, "amdgpu, 1, 5.10.0, x86_64: built\n", "")]
     monkeypatch.setattr(AnsibleModule, "run_command", lambda *_words, **_more: answers[0])
     status = run_module(dkms_info.main)["status"]

@@ -1,4 +1,4 @@
-"""The module around the look."""
+"""The module around gather()."""
 
 from __future__ import annotations
 

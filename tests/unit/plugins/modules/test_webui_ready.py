@@ -41,7 +41,7 @@ def webui(serve: Callable[..., Any], engine: Callable[..., Any], inspected: Call
     )
 
 
-def look(webui: Any, seconds: float = 0, allow_no_models: bool = False) -> dict[str, Any]:
+def gather(webui: Any, seconds: float = 0, allow_no_models: bool = False) -> dict[str, Any]:
     return wait("webui", webui.port, seconds, allow_no_models, webui.socket)
 
 
@@ -60,13 +60,13 @@ def test_phases() -> None:
 
 def test_ready(webui: Any) -> None:
     webui.page.update(READY)
-    seen = look(webui, seconds=30)
+    seen = gather(webui, seconds=30)
     assert (seen["ready"], seen["dead"], seen["models"], seen["state"]) == (True, "", 1, "running")
 
 
 def test_on_its_way(webui: Any) -> None:
     webui.docker["/containers/webui/logs"] = (200, frame(LOG[:43]))
-    seen = look(webui)
+    seen = gather(webui)
     assert (seen["ready"], seen["dead"], seen["phase"]) == (False, "", "starting")
     # Only this start's log: 2026-01-02T03:04:05.678901234Z
     assert "since=1767323045.678901" in webui.asked[-1][1]
@@ -81,13 +81,13 @@ def test_becomes_ready_while_polled(webui: Any, monkeypatch: pytest.MonkeyPatch)
 
     models.count = 0  # type: ignore[attr-defined]
     webui.page["/sdapi/v1/sd-models"] = models
-    assert look(webui, seconds=10)["ready"]
+    assert gather(webui, seconds=10)["ready"]
 
 
 def test_no_models(webui: Any) -> None:
     webui.page["/sdapi/v1/sd-models"] = (200, [])
-    assert not look(webui)["ready"]
-    assert look(webui, allow_no_models=True)["ready"]
+    assert not gather(webui)["ready"]
+    assert gather(webui, allow_no_models=True)["ready"]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_no_models(webui: Any) -> None:
 )
 def test_dead(webui: Any, inspected: Callable[..., Any], state: dict[str, Any], why: str) -> None:
     webui.docker["/containers/webui/json"] = (200, inspected(**state))
-    seen = look(webui, seconds=30)
+    seen = gather(webui, seconds=30)
     assert why in seen["dead"]
     assert seen["log"] == LOG.decode().splitlines()
 
@@ -109,12 +109,12 @@ def test_restarted_while_polled(webui: Any, inspected: Callable[..., Any], monke
     monkeypatch.setattr(_ready, "_INTERVAL", 0.05)
     counts = iter(range(7, 100))
     webui.docker["/containers/webui/json"] = lambda _handler: (200, {**inspected(), "RestartCount": next(counts)})
-    assert "died and was restarted" in look(webui, seconds=30)["dead"]
+    assert "died and was restarted" in gather(webui, seconds=30)["dead"]
 
 
 def test_no_container_and_no_engine(webui: Any) -> None:
     del webui.docker["/containers/webui/json"]
-    assert look(webui, seconds=30)["dead"] == "there is no container webui"
+    assert gather(webui, seconds=30)["dead"] == "there is no container webui"
     webui.page.update(READY)
     assert wait("webui", webui.port, 0, False, "/no/such/socket")["ready"]
 
@@ -190,6 +190,7 @@ def test_action_fails_at_once_when_dead(webui: Any, act: Callable[..., Any], ins
     result, _printed = act()
     assert result["failed"]
     assert result["msg"].startswith("webui_healthy: container webui is exited (exit code 1). Remedy: ")
+    assert [(check["id"], check["status"]) for check in result["checks"]] == [("webui_healthy", "failed")]
     assert "Startup time" in result["msg"]
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of modules that take the whole look."""
+"""The options of modules that gather all facts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ options:
     default: []
   images:
     description:
-      - Image references to look for, first in the engine, then in their registries.
+      - Image references to search for, first in the engine, then in their registries.
     type: list
     elements: str
     default: []

@@ -1,4 +1,4 @@
-"""The look as a whole: its keys, its JSON, its arguments, and trees full of garbage."""
+"""The facts as a whole: its keys, its JSON, its arguments, and trees full of garbage."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.navilab.webui.plugins.module_utils import _look
-from ansible_collections.navilab.webui.plugins.module_utils._checks import CHECK_IDS, SCOPES, judge
-from ansible_collections.navilab.webui.plugins.module_utils._look import look
+from ansible_collections.navilab.webui.plugins.module_utils import _gather
+from ansible_collections.navilab.webui.plugins.module_utils._checks import CHECK_IDS, SCOPES, evaluate
+from ansible_collections.navilab.webui.plugins.module_utils._gather import gather
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import unusable_root
 
 KEYS = (
@@ -34,7 +34,7 @@ def test_recorded_host(host: Callable[..., Path]) -> None:
     root = host("rx5500xt-8g")
     (root / "etc").mkdir(exist_ok=True)
     (root / "etc/passwd").write_text("lab:x:1000:1000::/home/lab:/bin/sh\n")
-    seen = look(str(root), **ASKED)
+    seen = gather(str(root), **ASKED)
     assert sorted(seen) == sorted(KEYS.split())
     assert seen["files"]["/etc/passwd"]["exists"]
     assert "/home/lab/dockerx" in seen["files"]
@@ -50,7 +50,7 @@ def test_recorded_host(host: Callable[..., Path]) -> None:
 
 def test_live_host() -> None:
     start = time.monotonic()
-    seen = look("/", **{**ASKED, "user": "root"}, probe_images=False)
+    seen = gather("/", **{**ASKED, "user": "root"}, probe_images=False)
     assert time.monotonic() - start < 2  # 0.1 s, were this machine not busy with tests
     assert seen["live"]
     assert seen["memory"]["total_mib"] > 0
@@ -59,7 +59,7 @@ def test_live_host() -> None:
 
 
 def test_empty_root(tmp_path: Path) -> None:
-    seen = look(str(tmp_path))
+    seen = gather(str(tmp_path))
     assert (seen["boards"], seen["problems"], seen["user"]) == ([], [], None)
 
 
@@ -69,17 +69,17 @@ def test_the_proxy_process_is_told_by_its_container() -> None:
         "80": {"listeners": ["::"], "owner": "nginx"},
     }
     published = [{"host_ip": "127.0.0.1", "host_port": port, "container_port": 7860} for port in (7860, 80, 9)]
-    named = _look._name_containers(ports, {"webui": {"ports": published}, "gone": None})
+    named = _gather._name_containers(ports, {"webui": {"ports": published}, "gone": None})
     assert named["7860"]["owner"] == "docker-proxy (container webui)"
     assert named["80"]["owner"] == "nginx"
 
 
 def test_a_local_image_is_not_asked_for(tmp_path: Path) -> None:
     docker = {"images": {"a": {"id": "x"}, "b": None}, "config": {}}
-    tree = _look.Tree("/")
-    assert _look._registry(tree, "a", docker, "", True)["status"] == "local"
-    assert _look._registry(tree, "b", docker, "", False)["status"] == "unknown"
-    assert _look._registry(tree, "b d", docker, "", True)["status"] == "invalid"
+    tree = _gather.Tree("/")
+    assert _gather._registry(tree, "a", docker, "", True)["status"] == "local"
+    assert _gather._registry(tree, "b", docker, "", False)["status"] == "unknown"
+    assert _gather._registry(tree, "b d", docker, "", True)["status"] == "invalid"
 
 
 def test_roots(tmp_path: Path) -> None:
@@ -137,8 +137,8 @@ def test_garbage_in_any_file_is_never_a_traceback(host: Callable[..., Path], kin
         chosen = chance.sample(files, chance.randrange(1, 1 + len(files) // 3))
         for path in chosen:
             path.write_bytes(GARBAGE[kind](chance, originals[path]))
-        host_seen = look(str(root), **ASKED)
-        checks = judge(host_seen, {"scope": list(SCOPES), "user": "lab", "webuis": ASKED["webuis"]})
+        host_seen = gather(str(root), **ASKED)
+        checks = evaluate(host_seen, {"scope": list(SCOPES), "user": "lab", "webuis": ASKED["webuis"]})
         assert [check["id"] for check in checks] == list(CHECK_IDS)
         json.dumps([host_seen, checks], allow_nan=False)
         for path in chosen:
@@ -162,5 +162,5 @@ def test_odd_kinds_of_files_are_never_a_traceback(host: Callable[..., Path], rou
                 os.mkfifo(path)
             case 3:
                 pass
-    seen = look(str(root), **ASKED)
-    json.dumps([seen, judge(seen, {"scope": list(SCOPES)})], allow_nan=False)
+    seen = gather(str(root), **ASKED)
+    json.dumps([seen, evaluate(seen, {"scope": list(SCOPES)})], allow_nan=False)

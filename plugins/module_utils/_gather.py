@@ -1,7 +1,7 @@
 # Copyright: navilab.webui contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole look: everything about a host that a decision or a check needs, read once and changed by nothing."""
+"""All facts: everything about a host that a decision or a check needs, read once and changed by nothing."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ._accounts import look_user
-from ._apt import look_apt
-from ._dkms import look_dkms
-from ._docker import SOCKET, look_docker
-from ._dpkg import look_dpkg
-from ._hardware import look_hardware
-from ._machine import look_disk, look_files, look_memory, look_records
+from ._accounts import gather_user
+from ._apt import gather_apt
+from ._dkms import gather_dkms
+from ._docker import SOCKET, gather_docker
+from ._dpkg import gather_dpkg
+from ._hardware import gather_hardware
+from ._machine import gather_disk, gather_files, gather_memory, gather_records
 from ._net import listeners, probe
 from ._registry import lookup
-from ._sysfs import Tree
+from ._sysfs import UNKNOWN, Tree
+from ._types import Container, Docker, Facts, Http, PortFacts, RegistryAnswer
 
-UNKNOWN = "can't be known from a recorded tree"
 _ENGINES = ("docker.io", "docker-ce")
 _WEBUI = {"name": {"type": "str", "required": True}, "port": {"type": "int", "required": True}}
 ARGUMENTS: dict[
     str, Any
-] = {  # those of the modules that look; paths stay text, since ~ is the user's and not the module's
+] = {  # those of the modules that gather; paths stay text, since ~ is the user's and not the module's
     "root": {"type": "path", "default": "/"},
     "user": {"type": "str"},
     "packages": {"type": "list", "elements": "str", "default": []},
@@ -38,7 +38,7 @@ ARGUMENTS: dict[
 }
 
 
-def look(
+def gather(
     root: str = "/",
     user: str | None = None,
     packages: Sequence[str] = (),
@@ -48,21 +48,21 @@ def look(
     images: Sequence[str] = (),
     registry_ca: str = "",
     probe_images: bool = True,
-) -> dict[str, Any]:
-    """The look at the host below `root`, a JSON-able dict. Never raises for what is missing or garbage.
+) -> Facts:
+    """The facts of the host below `root`, JSON-able. Never raises for what is missing or garbage.
 
     `webuis` are mappings with `name` (of the container) and `port`. A path of `files` or `disk` may start with `~`, the
     home of `user`; its key is the expanded path. Sockets, HTTP and registries are asked only where `root` is `/`, and
     registries only for images that the engine doesn't have, if `probe_images`.
     """
-    host = look_hardware(root)
+    host = gather_hardware(root)
     tree = Tree(root)
-    dpkg = look_dpkg(tree, [*packages, *(name for name in _ENGINES if name not in packages)])
+    dpkg = gather_dpkg(tree, [*packages, *(name for name in _ENGINES if name not in packages)])
     names, ports = [str(webui["name"]) for webui in webuis], [int(webui["port"]) for webui in webuis]
-    docker = look_docker(tree, dpkg["packages"], names, images, SOCKET if tree.live else None)
+    docker = gather_docker(tree, dpkg["packages"], names, images, SOCKET if tree.live else None)
     dpkg["packages"] = {name: dpkg["packages"][name] for name in packages}
-    account = look_user(tree, user, [gid for gid in host["groups"].values() if gid is not None])
-    home = (account or {}).get("home")
+    account = gather_user(tree, user, [gid for gid in host["groups"].values() if gid is not None])
+    home = account["home"] if account else None
     bound = _name_containers(listeners(tree, ports), docker["containers"])
     with ThreadPoolExecutor(max_workers=8) as pool:  # what waits for others waits at the same time
         answers = pool.map(lambda port: _probe(tree, port, bound[str(port)]["listeners"]), ports)
@@ -71,17 +71,17 @@ def look(
     return {
         **host,
         "user": account,
-        "apt": look_apt(tree),
+        "apt": gather_apt(tree),
         "dpkg": dpkg,
-        "dkms": look_dkms(tree),
+        "dkms": gather_dkms(tree),
         "docker": docker,
         "registry": registry,
         "ports": bound,
         "http": http,
-        "files": look_files(tree, _expand(files, home)),
-        "disk": look_disk(tree, _expand(disk, home)),
-        "memory": look_memory(tree),
-        "records": look_records(tree),
+        "files": gather_files(tree, _expand(files, home)),
+        "disk": gather_disk(tree, _expand(disk, home)),
+        "memory": gather_memory(tree),
+        "records": gather_records(tree),
         "problems": list(dict.fromkeys([*host["problems"], *tree.problems])),
     }
 
@@ -90,11 +90,11 @@ def _expand(paths: Iterable[str], home: str | None) -> list[str]:
     return [home.rstrip("/") + path[1:] if home and (path == "~" or path.startswith("~/")) else path for path in paths]
 
 
-def _probe(tree: Tree, port: int, addresses: list[str]) -> dict[str, Any]:
+def _probe(tree: Tree, port: int, addresses: list[str]) -> Http:
     return probe(port, addresses) if tree.live else {"status": None, "ready": False, "models": None, "error": UNKNOWN}
 
 
-def _registry(tree: Tree, image: str, docker: Mapping[str, Any], ca: str, ask: bool) -> dict[str, Any]:
+def _registry(tree: Tree, image: str, docker: Docker, ca: str, ask: bool) -> RegistryAnswer:
     if docker["images"].get(image):
         return {"status": "local", "detail": "", "digest": None}
     if not tree.live or not ask:
@@ -102,7 +102,7 @@ def _registry(tree: Tree, image: str, docker: Mapping[str, Any], ca: str, ask: b
     return lookup(image, ca, docker["config"])
 
 
-def _name_containers(ports: dict[str, dict[str, Any]], containers: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _name_containers(ports: dict[str, PortFacts], containers: Mapping[str, Container | None]) -> dict[str, PortFacts]:
     """docker-proxy is the engine's hand: tell whose container it serves."""
     for name, container in containers.items():
         for published in container["ports"] if container else ():

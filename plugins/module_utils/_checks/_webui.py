@@ -1,0 +1,111 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The webui itself: its self-test, its answers, who can reach it, and whether it may write its data."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from .._paths import model_folder, written
+from .._types import WantedWebui
+from ._base import SITE, Case, Verdict, failed, ok, skipped
+
+
+def selftest(case: Case) -> Verdict:
+    def kept(_case: Case, webui: WantedWebui) -> Verdict:
+        found = webui.get("selftest")
+        return Verdict(**found) if found else skipped("no result was handed over")
+
+    return case.each_webui(kept)
+
+
+def _webui_healthy_one(case: Case, webui: WantedWebui) -> Verdict:
+    name, container = webui["name"], case.container(webui)
+    http = case.facts["http"].get(name) or {"ready": False, "status": None, "models": None, "error": "not asked"}
+    url = f"http://127.0.0.1:{webui['port']}"
+    if http["ready"]:
+        return ok(f"{url} answers and lists {http['models']} model(s)")
+    if http["models"] == 0:
+        return failed(
+            f"{url} answers, but lists no model",
+            f"name one in webui_models and {SITE.format('webui')}, or put a file into {model_folder()} "
+            f"below {webui.get('data_dir') or 'its data directory'} and docker restart {name}",
+        )
+    health = container["health"] if container else "none"
+    if health == "starting":
+        return failed(
+            f"{url}: still starting ({http['error']})", f"wait a few minutes; `docker logs -f {name}` shows progress"
+        )
+    return failed(
+        f"{url}: {http['error']} (health: {health})",
+        f"see `docker logs --tail 50 {name}`, then docker restart {name} or {SITE.format('webui')}",
+    )
+
+
+def webui_healthy(case: Case) -> Verdict:
+    return case.each_webui(_webui_healthy_one)
+
+
+def _loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _webui_not_exposed_one(case: Case, webui: WantedWebui) -> Verdict:
+    container, port = case.container(webui), webui["port"]
+    # Published by the engine, even without a process that listens (userland-proxy: false); or the host's own network.
+    addresses = {item["host_ip"] for item in (container["ports"] if container else ()) if item["host_port"] == port}
+    addresses |= set((case.facts["ports"].get(str(port)) or {"listeners": []})["listeners"]) - {webui.get("listen")}
+    wide = sorted(address for address in addresses if not _loopback(address))
+    if wide:
+        return failed(
+            f"port {port} is open on {', '.join(wide)}",
+            f"set webui_listen: 127.0.0.1 and {SITE.format('webui')}; reach it through ssh -L: whoever reaches the "
+            "webui itself reads its settings and may run code",
+        )
+    return ok(f"port {port} is open on {', '.join(sorted(addresses)) or 'no address'}")
+
+
+def webui_not_exposed(case: Case) -> Verdict:
+    return case.each_webui(_webui_not_exposed_one)
+
+
+def _data_writable_one(case: Case, webui: WantedWebui) -> Verdict:
+    data = (webui.get("data_dir") or "").rstrip("/")
+    if not data:
+        return skipped("no data directory was named")
+    container = case.container(webui)
+    access = container["access"] if container else None
+    uid = webui.get("uid")
+    if uid is None and access:
+        uid = access["uid"]
+    files = case.facts["files"]
+    if data not in files:
+        return skipped("its state was not gathered")
+    if uid is None:
+        return skipped("the webui's uid is not known")
+    disk = case.facts["disk"].get(data)
+    if disk and disk["read_only"]:
+        return failed(f"{data} lies on a read-only file system", "mount it read-write (see `dmesg` for a failing disk)")
+    groups = {access["gid"], *access["groups"]} if access else set()
+    for path in written(data):
+        seen = files.get(path)
+        if seen is None or (not seen["exists"] and path != data):
+            continue
+        if not seen["exists"] or seen["kind"] not in ("dir", "link"):
+            return failed(f"{path} is {'no directory' if seen['exists'] else 'missing'}", SITE.format("webui"))
+        mode = int(seen["mode"] or "0", 8)
+        shift = 6 if seen["uid"] == uid else 3 if seen["gid"] in groups else 0
+        if seen["kind"] == "dir" and uid != 0 and mode >> shift & 3 != 3:
+            return failed(
+                f"{path} belongs to {seen['uid']}:{seen['gid']} with mode {seen['mode']}; the webui is uid {uid}",
+                f"{SITE.format('webui')}, or chown {uid} {path}",
+            )
+    return ok(f"{data} can be written by uid {uid}")
+
+
+def data_writable(case: Case) -> Verdict:
+    return case.each_webui(_data_writable_one)

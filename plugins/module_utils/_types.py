@@ -1,0 +1,639 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shapes of what travels as data: a host's facts, and the checks over them.
+
+A key is always there; None is what a host does not have or does not say. MiB are 2**20 bytes, times are seconds since
+the epoch, modes are four octal digits ("0660"), a BDF is a PCI address ("0000:0a:00.0"), ids are lower-case hex digits
+without 0x ("7340"). Python 3.9 has neither NotRequired nor Required, so optional keys stand in a class of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+Status = Literal["ok", "failed", "waived", "skipped"]
+"""Of a check: waived is failed with a reason to live with it, skipped was not evaluated."""
+
+
+class Check(TypedDict):
+    """What one check says: what was seen, what to do where it failed, a warning, and why it was waived or skipped."""
+
+    id: str
+    status: Status
+    evidence: str
+    remedy: str
+    note: str
+    reason: str
+
+
+class SelftestVerdict(TypedDict):
+    """A self-test's result as a check's verdict: a Check without its id."""
+
+    status: Status
+    evidence: str
+    remedy: str
+    note: str
+    reason: str
+
+
+# -- what is asked of the checks ----------------------------------------------------------------------------------
+
+
+class _WantedWebui(TypedDict):
+    name: str
+    port: int
+
+
+class WantedWebui(_WantedWebui, total=False):
+    """A webui that the checks are about. No `devices`: it uses no board; None or absent: those of the first board."""
+
+    listen: str | None
+    data_dir: str | None
+    uid: int | None
+    devices: list[str] | None
+    image: str | None
+    selftest: SelftestVerdict | None
+
+
+class Wanted(TypedDict, total=False):
+    """What evaluate() is to do. `scope` is of kfd, host, webui (kfd alone if absent); `only` are ids and overrules it.
+
+    `waive` is id to reason, `disk_paths` are the paths to check (None: all that were gathered), sizes are MiB.
+    """
+
+    scope: list[str]
+    only: list[str] | None
+    waive: dict[str, str]
+    user: str | None
+    webuis: list[WantedWebui]
+    disk_paths: list[str] | None
+    min_disk_mib: int | None
+    min_memory_mib: int | None
+
+
+# -- the system ---------------------------------------------------------------------------------------------------
+
+
+class ReleaseFacts(TypedDict):
+    """os-release(5): ID, VERSION_ID ("12"), VERSION_CODENAME, PRETTY_NAME."""
+
+    id: str | None
+    version_id: str | None
+    codename: str | None
+    pretty_name: str | None
+
+
+class KernelFacts(TypedDict):
+    """The running kernel, and those that could be booted.
+
+    `version` is [major, minor] or []; `flavour` is amd64, cloud-amd64, rt-amd64 or "" for none of Debian's; `installed`
+    and `headers` are releases, newest last; `pending` came after this boot; `secure_boot` is None without UEFI.
+    """
+
+    release: str | None
+    version: list[int]
+    flavour: str
+    arch: str
+    installed: list[str]
+    pending: str | None
+    headers: list[str]
+    secure_boot: bool | None
+
+
+class Memory(TypedDict):
+    """/proc/meminfo in MiB."""
+
+    total_mib: int | None
+    available_mib: int | None
+    swap_mib: int | None
+
+
+class Disk(TypedDict):
+    """The file system of a path in MiB, for an unprivileged writer; `path_seen` is the nearest parent that exists."""
+
+    path_seen: str | None
+    total_mib: int | None
+    free_mib: int | None
+    read_only: bool | None
+
+
+class FileFacts(TypedDict):
+    """A path, links not followed; kind is file, dir, link, char or other; size in bytes; sha256 up to 1 MiB."""
+
+    exists: bool
+    kind: str | None
+    mode: str | None
+    uid: int | None
+    gid: int | None
+    size: int | None
+    mtime: float | None
+    sha256: str | None
+
+
+class User(TypedDict):
+    """The lab user: group names (the primary one first); `needs_login` where a session lacks a GPU group by now."""
+
+    name: str
+    exists: bool
+    uid: int | None
+    gid: int | None
+    home: str | None
+    primary_group: str | None
+    groups: list[str]
+    needs_login: bool
+
+
+# -- packages -----------------------------------------------------------------------------------------------------
+
+
+class Package(TypedDict):
+    """A package of dpkg's; installed means fully."""
+
+    installed: bool
+    version: str | None
+    held: bool
+
+
+class Dpkg(TypedDict):
+    """The packages asked for, whether a run was interrupted, and the names that it left unfinished."""
+
+    packages: dict[str, Package]
+    interrupted: bool
+    broken: list[str]
+
+
+class AptSourceFields(TypedDict):
+    """A source as its file says it; format is one-line or deb822, options have their deb822 names."""
+
+    format: str
+    enabled: bool
+    types: list[str]
+    uris: list[str]
+    suites: list[str]
+    components: list[str]
+    options: dict[str, str]
+
+
+class AptSource(AptSourceFields):
+    """A source and the path of its file."""
+
+    file: str
+
+
+class Apt(TypedDict):
+    """Sources in APT's order; error says what APT would refuse, "" if nothing."""
+
+    sources: list[AptSource]
+    error: str
+
+
+class ModuleInfo(TypedDict):
+    """modinfo(8) of a module's file; signer is the common name of who signed."""
+
+    version: str | None
+    srcversion: str | None
+    vermagic: str | None
+    signed: bool | None
+    signer: str | None
+
+
+class DkmsTree(TypedDict):
+    """Where DKMS's tree is: as configured (file is None for the default) and really.
+
+    kind is missing, symlink, bind or directory; fstab: it is mounted there; believable: no symlink misleads DKMS.
+    """
+
+    path: str
+    file: str | None
+    real: str | None
+    kind: str
+    fstab: bool
+    believable: bool
+
+
+class DkmsFile(TypedDict):
+    """A module that was built beside the file (path) that its kernel would load; same: they are one."""
+
+    name: str
+    path: str | None
+    version: str | None
+    signed: bool | None
+    same: bool
+
+
+class DkmsBuild(TypedDict):
+    """A finished build; linked is DKMS's own mark, installed the truth."""
+
+    version: str
+    kernel: str
+    arch: str
+    linked: bool
+    files: list[DkmsFile]
+    installed: bool
+
+
+class DkmsCause(TypedDict):
+    """A known cause of a failed build; KERNEL in the remedy stands for the kernel's release."""
+
+    id: str
+    meaning: str
+    remedy: str
+
+
+class DkmsExplanation(TypedDict):
+    """What a make.log says: known causes, and the lines that matter."""
+
+    causes: list[DkmsCause]
+    lines: list[str]
+
+
+class DkmsFailure(DkmsExplanation):
+    """A build that did not finish; log is the path of its make.log."""
+
+    version: str
+    kernel: str | None
+    log: str
+
+
+class DkmsModule(TypedDict):
+    """A registered module."""
+
+    name: str
+    versions: list[str]
+    builds: list[DkmsBuild]
+    failures: list[DkmsFailure]
+
+
+class DkmsStatus(TypedDict):
+    """A line of `dkms status`."""
+
+    module: str
+    version: str
+    kernel: str | None
+    arch: str | None
+    state: str
+    note: str
+
+
+class Dkms(TypedDict):
+    """DKMS without running it; leftovers are paths of AMD's modules that no build accounts for."""
+
+    present: bool
+    drop_ins: bool
+    tree: DkmsTree
+    modules: list[DkmsModule]
+    leftovers: list[str]
+
+
+# -- the board and its driver -------------------------------------------------------------------------------------
+
+
+class Board(TypedDict):
+    """An AMD display device. source is pci, or kfd where the PCI bus does not show it.
+
+    `supported` is False with an `unsupported_reason`; `vram_mib` in MiB; `kfd_node` is the index of its KFD node;
+    `mec_fw_loaded` the version of the compute firmware that runs; `atomics`: PCIe atomics reach the processor.
+    """
+
+    bdf: str
+    source: str
+    vendor_id: str
+    device_id: str | None
+    subsystem: str | None
+    revision: str | None
+    name: str
+    chip: str | None
+    gfx_target: str | None
+    supported: bool
+    unsupported_reason: str
+    integrated: bool
+    driver: str | None
+    card_node: str | None
+    render_node: str | None
+    vram_mib: int | None
+    kfd_node: int | None
+    mec_fw_loaded: int | None
+    atomics: bool | None
+    atomics_evidence: str
+
+
+class PciDevice(TypedDict):
+    """An AMD display device on the PCI bus; path is its directory in sysfs, None for one known to KFD alone."""
+
+    bdf: str
+    path: str | None
+    vendor_id: str
+    device_id: str | None
+    subsystem: str | None
+    revision: str | None
+    driver: str | None
+
+
+class ModuleFile(ModuleInfo):
+    """The file that the running kernel would load; since_boot: it came after the boot."""
+
+    path: str
+    since_boot: bool
+
+
+class Driver(TypedDict):
+    """The module amdgpu; amdgpu-dkms alone has a version. blacklisted are the files and arguments that keep it out."""
+
+    loaded: bool
+    initstate: str | None
+    version: str | None
+    srcversion: str | None
+    on_disk: ModuleFile | None
+    in_tree: bool | None
+    blacklisted: list[str]
+
+
+class KernelLogLines(TypedDict):
+    """Lines of the kernel log by what they are about, the newest last, at most 20 each."""
+
+    resets: list[str]
+    atomics_rejected: list[str]
+    firmware_failed: list[str]
+    kfd_errors: list[str]
+
+
+class KernelLog(KernelLogLines):
+    """The lines, and whether the log could be read at all: by root alone."""
+
+    readable: bool
+
+
+class Firmware(TypedDict):
+    """Files that the supported boards need, by name below amdgpu/; shadowed are the paths that hide Debian's.
+
+    `mec_on_disk` is the first board's version of `mec_by_board`, by BDF. `since_boot`: a file came after the boot.
+    """
+
+    directory: str | None
+    needed: list[str]
+    missing: list[str]
+    shadowed: list[str]
+    mec_on_disk: int | None
+    mec_by_board: dict[str, int | None]
+    initrd_stale: bool | None
+    since_boot: bool | None
+
+
+class DeviceNode(TypedDict):
+    """A device node and who may open it; char: it is a character device; group is the name of gid."""
+
+    path: str
+    exists: bool
+    char: bool
+    mode: str | None
+    uid: int | None
+    gid: int | None
+    group: str | None
+
+
+class DrmNode(TypedDict):
+    """A node of /dev/dri; kind is card or render."""
+
+    path: str
+    kind: str
+    exists: bool
+    mode: str | None
+    uid: int | None
+    gid: int | None
+    group: str | None
+    bdf: str | None
+
+
+class KfdLink(TypedDict):
+    """A link between two nodes, by index; kind is io or p2p, type 2 is PCIe and 11 xGMI, weight a relative distance."""
+
+    kind: str
+    node_from: int | None
+    node_to: int | None
+    type: int | None
+    weight: int | None
+    flags: int | None
+    atomics_32: bool | None
+    atomics_64: bool | None
+
+
+class KfdNode(TypedDict):
+    """A node of KFD's topology; only a GPU that KFD took has simd_count > 0. See kfd_info for each key."""
+
+    index: int
+    gpu_id: int | None
+    name: str
+    cpu_cores_count: int
+    simd_count: int
+    compute_units: int
+    bdf: str | None
+    vendor_id: str | None
+    device_id: str | None
+    gfx_target: str | None
+    gfx_target_source: str | None
+    vram_mib: int | None
+    render_minor: int | None
+    fw_version: int | None
+    readable: bool
+    links: list[KfdLink]
+    problems: list[str]
+
+
+class KfdTopology(TypedDict):
+    """KFD's topology in sysfs: its path, None where there is none."""
+
+    topology: str | None
+    generation_id: int | None
+    nodes: list[KfdNode]
+
+
+class KfdOpen(TypedDict):
+    """What opening /dev/kfd gave; errno is a name such as EACCES. Not known of a recorded tree."""
+
+    known: bool
+    ok: bool
+    errno: str | None
+    error: str
+
+
+class KfdAnswers(TypedDict):
+    """What /dev/kfd answers: its interface ("1.11") and the gpu_id of each GPU that this process may use."""
+
+    open: KfdOpen
+    ioctl_version: str | None
+    apertures: list[int] | None
+    ioctl_error: str
+
+
+class Kfd(KfdTopology, KfdAnswers):
+    """KFD: the device node, the topology, and the driver's answers."""
+
+    device: DeviceNode
+
+
+# -- the engine and the webui -------------------------------------------------------------------------------------
+
+
+class NodeAccess(TypedDict):
+    """A device node as a container's first process sees it."""
+
+    exists: bool
+    same_as_host: bool
+    rw: bool
+
+
+class Access(TypedDict):
+    """Who a container's first process is, in numbers, and which nodes (by path in the container) it can open."""
+
+    uid: int
+    gid: int
+    groups: list[int]
+    devices: dict[str, NodeAccess]
+
+
+class PublishedPort(TypedDict):
+    """A port that the engine publishes; 0 where it names none."""
+
+    host_ip: str
+    host_port: int
+    container_port: int
+
+
+class Container(TypedDict):
+    """A container as the engine describes it; memory is the limit in bytes, 0 for none; pid is 0 if it is not running.
+
+    `access` is None where it is not running, or where its process can't be read.
+    """
+
+    id: str | None
+    image: str | None
+    image_id: str | None
+    state: str | None
+    health: str
+    started_at: str | None
+    exit_code: int | None
+    error: str
+    oom_killed: bool
+    restart_count: int
+    labels: dict[str, Any]
+    user: str
+    restart_policy: str
+    memory: int
+    network_mode: str
+    ports: list[PublishedPort]
+    devices: list[str]
+    group_add: list[Any]
+    read_only: bool
+    privileged: bool
+    pid: int
+    access: Access | None
+
+
+class Image(TypedDict):
+    """An image in the engine; size in bytes."""
+
+    id: str | None
+    digests: list[str]
+    size: int | None
+
+
+class Docker(TypedDict):
+    """The engine. provider is docker.io, docker-ce or other; config is daemon.json, None where that is no JSON object.
+
+    `containers` and `images` are those asked for, by name and reference; None for one that is not there.
+    """
+
+    installed: bool
+    provider: str | None
+    running: bool
+    version: str | None
+    api_version: str | None
+    root_dir: str | None
+    error: str
+    config: dict[str, Any] | None
+    config_error: str
+    restart_pending: bool
+    foreign_containers: int
+    containers: dict[str, Container | None]
+    images: dict[str, Image | None]
+
+
+class RegistryAnswer(TypedDict):
+    """status is local, found, missing, unreachable, denied, invalid or unknown."""
+
+    status: str
+    detail: str
+    digest: str | None
+
+
+class PortFacts(TypedDict):
+    """Addresses that are listened on at a port, and the name of the process, "" if hidden."""
+
+    listeners: list[str]
+    owner: str
+
+
+class Http(TypedDict):
+    """How a webui answers: status of its ping, number of models; ready is a ping below 500 and a model."""
+
+    status: int | None
+    ready: bool
+    models: int | None
+    error: str
+
+
+class Readiness(TypedDict):
+    """How far a webui is: dead is "" or says why it will not get ready; log are its container's last lines.
+
+    `state` is None where there is no container and "" where the engine can't be asked; restarts are the engine's.
+    """
+
+    ready: bool
+    dead: str
+    models: int | None
+    phase: str
+    state: str | None
+    restarts: int
+    log: list[str]
+
+
+# -- all of it ----------------------------------------------------------------------------------------------------
+
+
+class Hardware(TypedDict):
+    """The hardware side of a host's facts; groups are the numbers of video and render."""
+
+    root: str
+    live: bool
+    release: ReleaseFacts
+    kernel: KernelFacts
+    boards: list[Board]
+    driver: Driver
+    kernel_log: KernelLog
+    kfd: Kfd
+    drm: list[DrmNode]
+    firmware: Firmware
+    groups: dict[str, int | None]
+    problems: list[str]
+
+
+class Facts(Hardware):
+    """What host_info returns as `host`.
+
+    `registry` is by image reference, `ports` by port ("7860"), `http` by webui, `files` and `disk` by path, `records`
+    by role: what each noted in /var/lib/navilab. `problems` name what could not be read, as "path: what".
+    """
+
+    user: User | None
+    apt: Apt
+    dpkg: Dpkg
+    dkms: Dkms
+    docker: Docker
+    registry: dict[str, RegistryAnswer]
+    ports: dict[str, PortFacts]
+    http: dict[str, Http]
+    files: dict[str, FileFacts]
+    disk: dict[str, Disk]
+    memory: Memory
+    records: dict[str, dict[str, Any]]
