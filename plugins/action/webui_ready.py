@@ -1,7 +1,7 @@
 # Copyright: navilab.webui contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Repeats the look of webui_ready and prints how far the webui is, one line a change."""
+"""Repeats the module webui_ready and prints how far the webui is, one line a change."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.navilab.webui.plugins.module_utils._ready import ARGUMENTS
+from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean, problem, problem_lines
 
 display = Display()
 ANSWER = ("ready", "models", "phase", "state")
@@ -32,9 +33,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         start, shown, restarts, calls = time.monotonic(), "", None, 0
         while True:
             left = timeout - (time.monotonic() - start)
-            look = {**arguments, "slice": max(0, min(arguments["slice"], int(left)))}
+            asked = {**arguments, "slice": max(0, min(arguments["slice"], int(left)))}
             seen = self._execute_module(
-                module_name="navilab.webui.webui_ready", module_args=look, task_vars=task_vars, wrap_async=False
+                module_name="navilab.webui.webui_ready", module_args=asked, task_vars=task_vars, wrap_async=False
             )
             seconds, calls = int(time.monotonic() - start), calls + 1
             if seen.get("failed") or "ready" not in seen:
@@ -61,6 +62,7 @@ def _failed(result: dict[str, Any], seen: dict[str, Any], name: str, why: str) -
     remedy = "run site.yml --tags webui"
     if seen["log"]:
         remedy = f"read the end of its log (`docker logs {name}` has all of it), then {remedy}"
-    lines = "".join(f"\n    {line[:200]}" for line in seen["log"])
-    result.update(failed=True, msg=f"webui_healthy: {why}. Remedy: {remedy}{lines}", log=seen["log"])
+    checks = [problem("webui_healthy", why, remedy)]
+    lines = [f"    {clean(line)[:200]}" for line in seen["log"]]
+    result.update(failed=True, msg="\n".join([*problem_lines(checks), *lines]), checks=checks, log=seen["log"])
     return result

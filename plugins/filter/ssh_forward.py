@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
+
+from ansible_collections.navilab.webui.plugins.plugin_utils._reach import ssh_forward
 
 DOCUMENTATION = r"""
 name: ssh_forward
@@ -44,20 +45,6 @@ _value:
   description: The command, quoted for a shell; empty for a local connection.
   type: str
 """
-
-
-def ssh_forward(connection: dict[str, Any], port: int, local_port: int | None = None) -> str:
-    if connection.get("ansible_connection") in ("local", "community.docker.docker", "docker"):
-        return ""
-    words = ["ssh", "-N", "-L", f"{local_port or port}:127.0.0.1:{port}"]
-    words += shlex.split(str(connection.get("ansible_ssh_common_args") or ""))
-    if connection.get("ansible_ssh_private_key_file"):
-        words += ["-i", str(connection["ansible_ssh_private_key_file"])]
-    if connection.get("ansible_port"):
-        words += ["-p", str(connection["ansible_port"])]
-    user = connection.get("ansible_user")
-    address = str(connection.get("ansible_host") or connection["inventory_hostname"])
-    return shlex.join([*words, f"{user}@{address}" if user else address])
 
 
 class FilterModule:

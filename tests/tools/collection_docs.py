@@ -2,7 +2,7 @@
 """Read the documentation of all that an installed navilab.webui holds, with ansible-doc, from outside the checkout.
 
 The only argument is the directory of the installation (`-p` of ansible-galaxy). Exit code 1 names what ansible-doc
-can't read, and what lies in the collection but has no documentation.
+can't read, and what lies in the collection but has no documentation: internal filters (_NAME) have theirs as well.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import Any
 
 COLLECTION = "navilab.webui"
-KINDS = {"module": "plugins/modules", "filter": "plugins/filter", "test": "plugins/test", "lookup": "plugins/lookup"}
+KINDS = {
+    "module": "plugins/modules",
+    "filter": "plugins/filter",
+    "callback": "plugins/callback",
+    "test": "plugins/test",
+    "lookup": "plugins/lookup",
+}
 
 
 def ansible_doc(installation: Path, kind: str, names: list[str]) -> dict[str, Any]:
@@ -40,8 +46,9 @@ def problems(installation: Path) -> list[str]:
     root = installation / "ansible_collections" / COLLECTION.replace(".", "/")
     found = []
     wanted = {
-        kind: sorted({path.stem for path in (root / place).glob("[!_]*") if path.suffix in (".py", ".yml")})
+        kind: sorted({path.stem for path in (root / place).iterdir() if path.suffix in (".py", ".yml")})
         for kind, place in KINDS.items()
+        if (root / place).is_dir()
     }
     wanted["role"] = sorted(path.parents[1].name for path in root.glob("roles/*/tasks/main.yml"))
     for kind, names in wanted.items():
@@ -52,7 +59,7 @@ def problems(installation: Path) -> list[str]:
             if not document or "error" in document or not (document.get("doc") or document.get("entry_points")):
                 found.append(f"{kind} {name}: no documentation that ansible-doc can read")
         print(f"{kind}: {len(full)}")
-    actions = {path.stem for path in (root / "plugins/action").glob("[!_]*.py")}
+    actions = {path.stem for path in (root / "plugins/action").glob("*.py")}
     found += [f"action {name}: no module of its name documents it" for name in sorted(actions - set(wanted["module"]))]
     found += [f"{kind}: none in the tarball" for kind in ("module", "role") if not wanted[kind]]
     stray = [

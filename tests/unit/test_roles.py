@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
-ROOMS = {"preflight", "firmware", "amdgpu_dkms", "gpu_access", "reboot", "docker_engine", "image", "webui", "verify"}
+STEPS = {"preflight", "firmware", "amdgpu_dkms", "gpu_access", "reboot", "docker_engine", "webui", "verify"}
+SET_OUTSIDE = {"navilab_user", "navilab_reboot_ok"}
+"""Variables of the whole collection that have no default: a role's own default asks whether they are set."""
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +27,25 @@ def tool() -> ModuleType:
     return module
 
 
-def test_the_rooms_are_there() -> None:
-    assert {role.name for role in ROLES} >= ROOMS
+def test_every_step_has_its_role() -> None:
+    assert {role.name for role in ROLES} >= STEPS | {"_common", "image"}
+
+
+def prefixes(role: Path) -> tuple[str, ...]:
+    return ("navilab_", "_common_") if role.name == "_common" else (f"{role.name}_",)
+
+
+def tasks(role: Path) -> list[dict[str, Any]]:
+    """All tasks of a role, those in blocks too."""
+
+    def flat(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for task in found:
+            yield task
+            for part in ("block", "rescue", "always"):
+                yield from flat(task.get(part) or [])
+
+    files = sorted(role.glob("tasks/*.yml"))
+    return [task for path in files for task in flat(yaml.safe_load(path.read_text(encoding="utf-8")) or [])]
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
@@ -40,9 +61,26 @@ class TestRole:
             name: spec["default"] for name, spec in tool.options(role).items() if spec.get("default") is not None
         }
         assert defaults == specified
+        without = {
+            name for name, spec in tool.options(role).items() if "default" not in spec and not spec.get("required")
+        }
+        assert role.name != "_common" or without == SET_OUTSIDE
 
     def test_variables_carry_the_roles_name(self, role: Path, tool: ModuleType) -> None:
-        assert [name for name in tool.options(role) if not name.startswith(f"{role.name}_")] == []
+        assert [name for name in tool.options(role) if not name.startswith(prefixes(role))] == []
+
+    def test_internal_variables_begin_with_two_underscores(self, role: Path, tool: ModuleType) -> None:
+        ours = f"__{role.name.lstrip('_')}"
+        path = role / "vars" / "main.yml"
+        constants = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
+        assigned = [name for task in tasks(role) for name in task.get("ansible.builtin.set_fact") or {}]
+        registered = [task["register"] for task in tasks(role) if "register" in task]
+        assert [name for name in registered if name != ours and not name.startswith(f"{ours}_")] == []
+        allowed = (f"{ours}_", *prefixes(role))  # some of a role's own are for others to read
+        assert [name for name in (*constants, *assigned) if name != "cacheable" and not name.startswith(allowed)] == []
+
+    def test_tasks_have_names(self, role: Path) -> None:
+        assert [task for task in tasks(role) if not task.get("name") and "block" not in task] == []
 
     def test_variables_are_described(self, role: Path, tool: ModuleType) -> None:
         assert [name for name, spec in tool.options(role).items() if not spec.get("description")] == []
@@ -56,22 +94,22 @@ class TestRole:
 
 
 def test_a_changed_spec_is_seen(tool: ModuleType, tmp_path: Path) -> None:
-    role = tmp_path / "room"
+    role = tmp_path / "step"
     (role / "meta").mkdir(parents=True)
     specs = role / "meta" / "argument_specs.yml"
     text = """
 argument_specs:
   main:
-    short_description: A room
+    short_description: A step
     options:
-      room_state: {type: str, choices: [present, absent], default: present, description: "Wanted | not, see V(x)."}
-      room_proxy: {type: dict, description: Proxy., options: {http: {type: str, required: true, description: Address.}}}
+      step_state: {type: str, choices: [present, absent], default: present, description: "Wanted | not, see V(x)."}
+      step_proxy: {type: dict, description: Proxy., options: {http: {type: str, required: true, description: Address.}}}
 """
     specs.write_text(text, encoding="utf-8")
     before = tool.readme(role)
-    assert '| `room_state` | str | `"present"` | Wanted \\| not, see `x`. One of `present`, `absent`. |' in before
-    assert "| `room_proxy.http` | str | **required** | Address. |" in before
-    (role / "README.md").write_text(before.replace("A room.", "My own words."), encoding="utf-8")
+    assert '| `step_state` | str | `"present"` | Wanted \\| not, see `x`. One of `present`, `absent`. |' in before
+    assert "| `step_proxy.http` | str | **required** | Address. |" in before
+    (role / "README.md").write_text(before.replace("A step.", "My own words."), encoding="utf-8")
     assert tool.readme(role) == (role / "README.md").read_text(encoding="utf-8")
     specs.write_text(text.replace("default: present", "default: absent"), encoding="utf-8")
     assert tool.readme(role) != (role / "README.md").read_text(encoding="utf-8")
@@ -84,3 +122,10 @@ def test_a_readme_without_markers_is_refused(tool: ModuleType, tmp_path: Path) -
     (tmp_path / "README.md").write_text("# mine\n", encoding="utf-8")
     with pytest.raises(ValueError, match="needs each of the lines"):
         tool.readme(tmp_path)
+
+
+def test_the_shared_role_refuses_to_be_called() -> None:
+    (refuse,) = yaml.safe_load((ROOT / "roles/_common/tasks/main.yml").read_text(encoding="utf-8"))
+    assert "ansible.builtin.fail" in refuse
+    text = (ROOT / "roles/_common/README.md").read_text(encoding="utf-8")
+    assert text.startswith("# navilab.webui._common\n") and "Not to be called" in text

@@ -82,7 +82,7 @@ def own_python(cache: Path) -> Path:
 def one(cache: Path, request: dict[str, Any], wanted: dict[str, Any]) -> dict[str, str] | None:
     """None, or what is wrong."""
     new = cache / f"{wanted['path']}.new"
-    log = new.with_name(f"{new.name}.log")  # what an index answers is told there alone
+    log = new.with_name(f"{new.name}.log")  # it alone has what an index answers
     try:
         pip = [str(own_python(cache)), "-m", "pip", "--disable-pip-version-check", "--no-cache-dir", "--retries=2"]
         shutil.rmtree(new, ignore_errors=True)
@@ -91,8 +91,8 @@ def one(cache: Path, request: dict[str, Any], wanted: dict[str, Any]) -> dict[st
             command = [*pip, f"--log={log}", *arguments]
             done = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
             if done.returncode:
-                told = log.read_text(errors="replace").splitlines() if log.exists() else []
-                answers = [line for line in told if "Could not fetch" in line]
+                logged = log.read_text(errors="replace").splitlines() if log.exists() else []
+                answers = [line for line in logged if "Could not fetch" in line]
                 return {"name": wanted["name"], "stdout": "\n".join(answers), "stderr": done.stderr}
         new.replace(cache / wanted["path"])
     except subprocess.CalledProcessError as error:

@@ -33,8 +33,8 @@ from typing import IO, Any, NamedTuple
 
 SCHEMA = 1
 SEED = 1012
-# Largest error over largest value. float32 sums of 3000 products are good to 1e-6; 1e-4 leaves room for other orders of
-# summing. float16 has 11 bits (5e-4 a rounding); 1e-2 leaves room for sums kept in float16. A broken kernel is far off.
+# Largest error over largest value. float32 sums of 3000 products are good to 1e-6; 1e-4 allows for other orders of
+# summing. float16 has 11 bits (5e-4 a rounding); 1e-2 allows for sums kept in float16. A broken kernel is far off.
 TOLERANCE = {"fp32": 1e-4, "fp16": 1e-2}
 # A million normal numbers: their moments are good to 1e-3, and 1e-2 is ten times that.
 RANDOM_COUNT = 1 << 20
@@ -349,7 +349,7 @@ def cases(lab: Lab, step: str, dtype: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _harm(lab: Lab, result: Any, dtype: Any) -> Any:
-    """The faults of tests: they change the device's result, nothing that judges it."""
+    """The faults of tests: they change the device's result, nothing that compares it."""
     short = next(name for name, long in DTYPES.items() if getattr(lab.torch, long) == dtype)
     for fault, value in (("nan", float("nan")), ("wrong", result.abs().max())):
         if lab.injected(fault, short):

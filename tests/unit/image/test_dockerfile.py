@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 import pytest
 import yaml
-from ansible_collections.navilab.webui.plugins.filter.image_recipe import image_recipe
+from ansible_collections.navilab.webui.plugins.filter._image_recipe import image_recipe
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "image"
 ABSENT = ROLE / "tasks/absent.yml"

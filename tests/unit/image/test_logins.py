@@ -25,7 +25,7 @@ BUILD = {"profile": "cpu", "missing_sources": [SOURCE], "missing_wheels": [], "m
 def play(place: Path, tasks: list[dict[str, Any]], **variables: Any) -> tuple[int, str]:
     """Exit code and output of a play on this machine, as -vv shows it."""
     variables = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, **variables}
-    variables |= {"ansible_become": False, "image_cache_dir": str(place / "cache"), "image_files_name": "files"}
+    variables |= {"ansible_become": False, "image_cache_dir": str(place / "cache"), "__image_files_name": "files"}
     (place / "variables.json").write_text(json.dumps(variables), encoding="utf-8")
     book = [{"name": "Image", "hosts": "localhost", "gather_facts": False, "tasks": tasks}]
     (place / "play.yml").write_text(yaml.safe_dump(book, sort_keys=False), encoding="utf-8")
@@ -53,7 +53,7 @@ def cache(tmp_path: Path) -> Path:
 
 
 def test_a_source_that_cannot_be_had_is_named(cache: Path) -> None:
-    code, output = play(cache, [role("build")], image_build=BUILD, image_clip=SOURCE)
+    code, output = play(cache, [role("build")], __image_build=BUILD, image_clip=SOURCE)
     assert code == 2
     assert (
         "source_available: BLIP 0000000000000000000000000000000000000000 from file://host/BLIP.git: fatal: " in output
@@ -63,7 +63,7 @@ def test_a_source_that_cannot_be_had_is_named(cache: Path) -> None:
 
 def test_a_fetch_that_ends_without_a_list_is_named(cache: Path) -> None:
     (cache / "cache/files").unlink()
-    code, output = play(cache, [role("build")], image_build=BUILD, image_clip=SOURCE)
+    code, output = play(cache, [role("build")], __image_build=BUILD, image_clip=SOURCE)
     assert code == 2
     assert "source_available: the script that fetches ended with 2: " in output
     assert "SECRET" not in output
@@ -75,7 +75,7 @@ def test_a_mirror_that_cannot_be_had_is_named(cache: Path) -> None:
     code, output = play(
         cache,
         [role("base")],
-        image_build={"base_packages": ["git"], "base": "x"},
+        __image_build={"base_packages": ["git"], "base": "x"},
         image_debian_mirror=f"http://{LOGIN}mirror/debian",
     )
     assert code == 2
@@ -102,7 +102,7 @@ def test_a_plan_that_cannot_be_made_is_explained(cache: Path) -> None:
 
 def test_what_differs_is_said(cache: Path) -> None:
     plan = {"actions": [f"fetch BLIP from https://{LOGIN}host/BLIP.git"]}
-    code, output = play(cache, [task("Say what differs")], image_plan=plan)
+    code, output = play(cache, [task("Say what differs")], __image_plan=plan)
     assert code == 0
     assert "fetch BLIP from https://host/BLIP.git" in output
     assert "SECRET" not in output

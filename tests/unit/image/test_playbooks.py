@@ -22,7 +22,9 @@ lab:
     image_registry: registry.example
 """
 PLAYBOOK = """
-- ansible.builtin.import_playbook: PUBLISHED
+- ansible.builtin.import_playbook: BUILDER
+  vars:
+    navilab_image_build: false
 - hosts: all
   gather_facts: false
   tasks:
@@ -45,7 +47,7 @@ def run(tmp_path: Path, playbook: Path, *more: str) -> tuple[int, str]:
 
 def test_every_host_goes_on_without_the_digests(tmp_path: Path) -> None:
     playbook = tmp_path / "play.yml"
-    playbook.write_text(PLAYBOOK.replace("PUBLISHED", str(ROOT / "playbooks/published.yml")), encoding="utf-8")
+    playbook.write_text(PLAYBOOK.replace("BUILDER", str(ROOT / "playbooks/builder.yml")), encoding="utf-8")
     code, output = run(tmp_path, playbook)
     assert code == 0, output
     assert "one does not say what it has published" in output

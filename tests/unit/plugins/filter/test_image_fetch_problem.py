@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.navilab.webui.plugins.filter.image_fetch_problem import image_fetch_problem
-from ansible_collections.navilab.webui.plugins.filter.without_login import without_login
+from ansible_collections.navilab.webui.plugins.filter._image_fetch_problem import image_fetch_problem
+from ansible_collections.navilab.webui.plugins.plugin_utils._text import without_login
 
 SOURCE = {"name": "BLIP", "commit": "00", "url": "https://bob:SECRET@x/BLIP.git"}
 

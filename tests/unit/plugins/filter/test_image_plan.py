@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.navilab.webui.plugins.filter.image_fetch_problem import image_fetch_problem
-from ansible_collections.navilab.webui.plugins.filter.image_plan import image_plan
-from ansible_collections.navilab.webui.plugins.filter.image_problems import image_problems
-from ansible_collections.navilab.webui.plugins.filter.image_recipe import image_recipe
+from ansible_collections.navilab.webui.plugins.filter._image_fetch_problem import image_fetch_problem
+from ansible_collections.navilab.webui.plugins.filter._image_plan import image_plan
+from ansible_collections.navilab.webui.plugins.filter._image_problems import image_problems
+from ansible_collections.navilab.webui.plugins.filter._image_recipe import image_recipe
 
 ROLES = Path(__file__).parents[4] / "roles"
 LOCKS = ("pip", "py311", "py311-extensions", "py310", "py310-extensions")
@@ -36,14 +36,14 @@ def image() -> dict[str, Any]:
 
 
 @pytest.fixture
-def builder(host: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
-    host["docker"].update(installed=True, running=True)
-    host["disk"] = {"/var/lib/docker": {"free_mib": 50000}}
-    host["dpkg"]["packages"] = {"git": {"installed": True}}
+def builder(facts: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
+    facts["docker"].update(installed=True, running=True)
+    facts["disk"] = {"/var/lib/docker": {"free_mib": 50000}}
+    facts["dpkg"]["packages"] = {"git": {"installed": True}}
     recipe = image_recipe("cpu", image)
     paths = [part["path"] for part in recipe["sources"] + recipe["wheels"]]
-    host["files"] = {f"{image['cache_dir']}/{path}": {"exists": False} for path in paths}
-    return host
+    facts["files"] = {f"{image['cache_dir']}/{path}": {"exists": False} for path in paths}
+    return facts
 
 
 def changed(image: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def test_rocm52_asks_for_a_base_with_its_python(image: dict[str, Any], builder: 
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "named"),
     [
         ({"name": "a b"}, "'a b' is no name"),
         ({"name": "../../etc"}, "'../../etc' is no name"),
@@ -144,14 +144,14 @@ def test_rocm52_asks_for_a_base_with_its_python(image: dict[str, Any], builder: 
     ],
 )
 def test_a_source_stays_in_its_folder(
-    image: dict[str, Any], builder: dict[str, Any], changes: dict[str, Any], told: str
+    image: dict[str, Any], builder: dict[str, Any], changes: dict[str, Any], named: str
 ) -> None:
     image["extensions"] = [{**image["extensions"][0], **changes}]
     recipe = image_recipe("cpu", image)
     for part in recipe["sources"]:
         builder["files"][f"{image['cache_dir']}/{part['path']}"] = {"exists": False}
     (problem,) = image_plan(builder, [recipe], image)["problems"]
-    assert (problem["id"], told in problem["evidence"]) == ("variables", True)
+    assert (problem["id"], named in problem["evidence"]) == ("variables", True)
 
 
 def test_a_commit_may_look_like_a_number(image: dict[str, Any]) -> None:
@@ -160,11 +160,11 @@ def test_a_commit_may_look_like_a_number(image: dict[str, Any]) -> None:
     assert source["commit"] == str(digits)
 
 
-def test_a_builder_without_engine_is_told_how_to_get_one(image: dict[str, Any], builder: dict[str, Any]) -> None:
+def test_a_builder_without_engine_says_how_to_get_one(image: dict[str, Any], builder: dict[str, Any]) -> None:
     builder["docker"]["running"] = False
     (problem,) = image_plan(builder, [image_recipe("cpu", image)], image)["problems"]
     assert problem["id"] == "docker_engine"
-    assert "-a name=navilab.webui.docker_engine" in problem["remedy"]  # the image comes before any room of the host
+    assert "-a name=navilab.webui.docker_engine" in problem["remedy"]  # the image comes before any step of the host
 
 
 def test_fitting_variables_are_no_problem(image: dict[str, Any]) -> None:
@@ -172,7 +172,7 @@ def test_fitting_variables_are_no_problem(image: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "check", "told"),
+    ("changes", "check", "named"),
     [
         ({"python": 3.11}, "variables", "image_profiles_extra.mine.python is 3.11"),
         ({"python": "3.13"}, "variables", "image_profiles_extra.mine.python is '3.13'"),
@@ -180,10 +180,10 @@ def test_fitting_variables_are_no_problem(image: dict[str, Any]) -> None:
         (None, "variables", "image_profiles_extra.mine is 'None'"),
     ],
 )
-def test_an_own_profile_is_looked_at(image: dict[str, Any], changes: Any, check: str, told: str) -> None:
+def test_an_own_profile_is_checked(image: dict[str, Any], changes: Any, check: str, named: str) -> None:
     image["profiles"]["mine"] = changes and {**image["profiles"]["cpu"], **changes}
     (problem,) = image_problems(["mine"], image)
-    assert (problem["id"], problem["evidence"]) == (check, told)
+    assert (problem["id"], problem["evidence"]) == (check, named)
     assert problem["remedy"]
 
 
@@ -194,7 +194,7 @@ def test_a_profile_needs_all_its_keys(image: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "named"),
     [
         ({"webui": {"url": "https://x", "commit": None}}, "image_webui.commit has no value"),
         ({"tokenizer_cache": "/gone", "tokenizer_found": False}, "image_tokenizer_cache is '/gone'"),
@@ -204,9 +204,9 @@ def test_a_profile_needs_all_its_keys(image: dict[str, Any]) -> None:
         ({"cache_dir": None}, "image_cache_dir has no value"),
     ],
 )
-def test_bad_variables_are_named(image: dict[str, Any], changes: dict[str, Any], told: str) -> None:
+def test_bad_variables_are_named(image: dict[str, Any], changes: dict[str, Any], named: str) -> None:
     (problem,) = image_problems(["cpu"], {**image, **changes})
-    assert (problem["id"], told in problem["evidence"]) == ("variables", True)
+    assert (problem["id"], named in problem["evidence"]) == ("variables", True)
 
 
 def test_an_unknown_profile_is_named(image: dict[str, Any]) -> None:
@@ -238,7 +238,7 @@ def test_absent_follows_the_record_alone(image: dict[str, Any], builder: dict[st
         "paths": ["/data/cache/git"],
     }
     plan = image_plan(builder, [], {**image, "state": "absent", "cache_dir": "/srv"}, ["git"])
-    assert plan["remove_images"] == ["navilab/webui:cpu-1", "navilab/webui:cpu", base]  # nobody looked for them
+    assert plan["remove_images"] == ["navilab/webui:cpu-1", "navilab/webui:cpu", base]  # nobody asked for them
     assert (plan["remove_paths"], plan["remove_if_empty"]) == (["/data/cache/git"], ["/data/cache"])
     assert not any("/srv" in action for action in plan["actions"])
 
@@ -251,7 +251,7 @@ def test_absent_takes_out_what_came_in(image: dict[str, Any], builder: dict[str,
 
 
 @pytest.mark.parametrize(
-    ("stderr", "check", "told"),
+    ("stderr", "check", "named"),
     [
         ("fatal: could not read Username for 'https://x': terminal prompts disabled", "source_available", "Username"),
         ("fatal: remote error: upload-pack: not our ref 00", "source_commit", "not our ref"),
@@ -259,11 +259,11 @@ def test_absent_takes_out_what_came_in(image: dict[str, Any], builder: dict[str,
         ("[Errno 28] No space left on device", "disk_space", "No space left"),
     ],
 )
-def test_a_failed_source_is_named(stderr: str, check: str, told: str) -> None:
+def test_a_failed_source_is_named(stderr: str, check: str, named: str) -> None:
     problem = image_fetch_problem({"name": "BLIP", "commit": "00", "url": "https://x", "stderr": stderr})
     assert problem["id"] == check
     assert problem["evidence"].startswith("BLIP 00 from https://x: ")
-    assert told in problem["evidence"]
+    assert named in problem["evidence"]
 
 
 def test_failed_wheels_are_named() -> None:

@@ -1,0 +1,265 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gathers a host's facts, makes the plan of each step and evaluates the checks, in one task a host."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.navilab.webui.plugins.module_utils import _checks
+from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts
+from ansible_collections.navilab.webui.plugins.plugin_utils import _fresh, _reach, _selftests, _variables
+from ansible_collections.navilab.webui.plugins.plugin_utils._steps import STEPS
+from ansible_collections.navilab.webui.plugins.plugin_utils._steps._base import Connection, Settings, Step
+from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean, problem, problem_lines
+from ansible_collections.navilab.webui.plugins.plugin_utils._together import together
+
+display = Display()
+ARGUMENTS = {
+    "steps": {"type": "list", "elements": "str", "choices": [*STEPS], "required": True},
+    "apply": {"type": "bool", "default": False},
+    "refresh": {"type": "bool", "default": False},
+    "forget_selftests": {"type": "bool", "default": False},
+    "selftests": {"type": "list", "elements": "dict", "default": []},
+    "pulled": {"type": "list", "elements": "dict", "default": []},
+}
+READ = ("_common", "image", "docker_engine", "webui")
+"""Roles whose variables several steps read."""
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """See plugins/modules/plan.py for what it takes and returns."""
+
+    _requires_connection = True
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _validation, arguments = self.validate_argument_spec(ARGUMENTS)
+        variables = task_vars or {}
+        steps = {name: step for name, step in STEPS.items() if name in arguments["steps"]}
+
+        read, problems = self._variables(steps, variables)
+        if problems:
+            return _failed(result, problems)
+        settings = {name: step.settings(read) for name, step in steps.items()}
+
+        known = self._known(steps, settings, arguments, variables, result)
+        if known is None:
+            return result
+        if arguments["forget_selftests"]:
+            known["facts"] = _selftests.forget(known["facts"])
+            result["selftested"] = True
+        if arguments["selftests"]:
+            known["facts"], problems = _selftests.learn(known["facts"], arguments["selftests"], arguments["pulled"])
+        plans = self._plans(steps, settings, known, variables, result)
+        if plans is None:
+            return result
+
+        facts: Facts = known["facts"]
+        connection = Connection(_is_local(variables), bool(self._task.check_mode))
+        begins = arguments["apply"] or arguments["forget_selftests"]
+        for name, plan in plans.items():
+            problems += [check for check in plan["problems"] if check not in problems]
+            if begins and not connection.check_mode:
+                problems += STEPS[name].gate(facts, settings[name], connection)
+        due = _fresh.due(plans, STEPS)
+        acts = bool(arguments["apply"] and due)
+        both = {**known["plans"], **plans}
+        known["plans"] = {name: both[name] for name in STEPS if name in both}
+        begun = [name for name in due if plans[name].get("allowed", True)] if acts and not connection.check_mode else []
+        known["applied"] = sorted({*known["applied"], *begun})
+        checks = plans["verify"]["checks"] if "verify" in plans and (arguments["apply"] or not due) else []
+        navilab = {
+            **_fact(known, variables),
+            "checks": checks,
+            "converged": not due and not any(check["status"] == "failed" for check in checks),
+            "shortcut": read["_common"]["shortcut"],
+            "reach": _reach.lines(_instances(plans), _connection(variables, self._templar)),
+        }
+        applies = bool(arguments["apply"] and not arguments["selftests"])
+        if applies:
+            _show(str(variables.get("inventory_hostname", "localhost")), plans)
+        if problems:
+            _failed(result, problems, _serves(plans, facts))
+        # Of a failure a user is shown all that is in it; what tests have found is kept in any case.
+        if not problems or arguments["selftests"]:
+            result.update(ansible_facts={"navilab": navilab}, changed=acts and connection.check_mode, applies=applies)
+        if len(plans) == 1 and not (problems and applies):
+            result["plan"] = next(iter(plans.values()))
+        return result
+
+    def _known(
+        self,
+        steps: Mapping[str, Step],
+        settings: Mapping[str, Settings],
+        arguments: Mapping[str, Any],
+        variables: Mapping[str, Any],
+        result: dict[str, Any],
+    ) -> dict[str, Any] | None:
+        """What is known of the host, gathered where what is at hand does not do; None where that failed."""
+        known = _fresh.read((variables.get("ansible_facts") or {}).get("navilab"))
+        wanted = _fresh.unite(step.wants(settings[name]) for name, step in steps.items())
+        # The role that tests images goes on with the facts that it began with.
+        ignored = {"webui"} if arguments["selftests"] else set()
+        result["calls"] = 0
+        if not arguments["refresh"] and _fresh.usable(known, wanted, steps.values(), ignored):
+            return known
+        # What an earlier step wanted is gathered too, so that a later one can use it again.
+        seen = self._gather(_fresh.unite([known["wanted"], wanted]), variables, result)
+        return seen and {**known, **seen}
+
+    def _plans(
+        self,
+        steps: Mapping[str, Step],
+        settings: Mapping[str, Settings],
+        known: dict[str, Any],
+        variables: Mapping[str, Any],
+        result: dict[str, Any],
+    ) -> dict[str, Any] | None:
+        """One plan a step; None where a registry had to be asked, and the host could not be."""
+        plans = {name: step.plan(known["facts"], settings[name]) for name, step in steps.items()}
+        unknown = _unknown_images(plans.get("webui"), known["facts"])
+        if not unknown:
+            return plans
+        # Which image is to be pulled is known only now; its registry says whether it can be.
+        seen = self._gather({**known["wanted"], "images": unknown, "probe_images": True}, variables, result)
+        if seen is None:
+            return None
+        registry = {**known["facts"]["registry"], **seen["facts"]["registry"]}
+        known["facts"] = {**known["facts"], "registry": registry}
+        return {name: step.plan(known["facts"], settings[name]) for name, step in steps.items()}
+
+    def _variables(self, steps: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[dict[str, Any], list[Check]]:
+        roles = list(dict.fromkeys([*READ, *steps]))
+        templar = self._templar.copy_with_new_env(available_variables={**_variables.DEFAULTS, **variables})
+        read, problems = _variables.read(roles, variables, templar.template)
+        try:
+            _checks.validate({"waive": read["_common"].get("waive") or {}})
+        except (ValueError, TypeError) as error:
+            remedy = "write check ids, each with the reason to waive it"
+            problems.append(problem("variables", f"navilab_{error}", remedy))
+        published = variables.get("image_published") or {}
+        if not problems and not published and read["webui"]["image_source"] == "build":
+            builder = _from_builder(variables)
+            published = builder.get("image_published") or {}
+            problems += _builder_problems(builder, str(variables.get("image_builder", "localhost")))
+        read["_common"]["images_published"] = templar.template(published)
+        return read, problems
+
+    def _gather(
+        self, wanted: Mapping[str, Any], variables: Mapping[str, Any], result: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """What is known of the host now; None where it could not be gathered, and `result` says why."""
+        seen = self._execute_module(
+            module_name="navilab.webui.host_info",
+            module_args={"probe_images": False, **wanted},
+            task_vars=variables,
+            wrap_async=False,
+        )
+        result["calls"] += 1
+        if seen.get("failed") or "host" not in seen:
+            result.update(seen, failed=True)
+            return None
+        # Plain values: planning with Ansible's tagged ones takes several times as long.
+        facts = json.loads(json.dumps(seen["host"]))
+        return {"gathered": time.time(), "wanted": dict(wanted), "facts": facts, "applied": []}
+
+
+def _fact(known: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What the host's fact `navilab` says of its state and of all plans that were made of it."""
+    facts, plans = known["facts"], known["plans"]
+    due = _fresh.due(plans, STEPS)
+    return {
+        "state": _fresh.write(known),
+        "plans": {name: _digest(plan) for name, plan in plans.items()},
+        "due": due,
+        "together": together(plans, due, variables),
+        "applied": known["applied"],
+        "interrupted": facts["dpkg"]["interrupted"],
+        "boards": [{key: board[key] for key in ("bdf", "name", "supported")} for board in facts["boards"]],
+        "selftests": facts["records"].get("selftest") or {},
+    }
+
+
+def _instances(plans: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return list(plans["webui"]["instances"]) if "webui" in plans else []
+
+
+def _unknown_images(plan: Mapping[str, Any] | None, facts: Mapping[str, Any]) -> list[str]:
+    """Images that are to be pulled and that no registry was asked for."""
+    asked = {image for image, found in facts["registry"].items() if found["status"] != "unknown"}
+    return [image for image in (plan or {}).get("pull", ()) if image not in asked]
+
+
+def _from_builder(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The variables of the host in whose name the image was built, the first of the play."""
+    hosts = variables.get("ansible_play_hosts_all") or []
+    found: Mapping[str, Any] = variables["hostvars"][hosts[0]] if hosts and "hostvars" in variables else {}
+    return found
+
+
+def _builder_problems(builder: Mapping[str, Any], name: str) -> list[Check]:
+    """Why there is no image, as playbooks/builder.yml left it with the host that it ran in the name of."""
+    if builder.get("image_failed"):
+        return [problem(check["id"], check["evidence"], check["remedy"]) for check in builder["image_failed"]]
+    if builder.get("image_asked") and "image_published" not in builder:
+        evidence = f"{name}, which builds the image, can't be reached (any more)"
+        remedy = "see that it answers to ssh, or name another image_builder, then run again"
+        return [problem("builder_reachable", evidence, remedy)]
+    return []
+
+
+_REACH = (
+    "inventory_hostname ansible_play_hosts_all ansible_connection ansible_host ansible_port ansible_user "
+    "ansible_ssh_common_args ansible_ssh_private_key_file".split()
+)
+
+
+def _connection(variables: Mapping[str, Any], templar: Any) -> dict[str, Any]:
+    """How Ansible reaches the host, without a password."""
+    return {name: templar.template(variables[name]) for name in _REACH if name in variables}
+
+
+def _is_local(variables: Mapping[str, Any]) -> bool:
+    return str(variables.get("ansible_connection", "ssh")).rpartition(".")[2] == "local"
+
+
+def _show(host: str, plans: Mapping[str, Mapping[str, Any]]) -> None:
+    """What is about to be done, and what is worth knowing."""
+    for name, plan in plans.items():
+        for sentence in [*plan["actions"], *plan["warnings"]]:
+            display.display(f"{host}: {name}: {clean(sentence)}")
+
+
+_ROW = ("name", "bdf", "board_name", "vram_mib", "profile", "profile_reason", "image", "url", "selftest")
+
+
+def _digest(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """What the table and a person want of a plan. All of it goes with the call of its role: each value that travels
+    costs Ansible time on the controller, which copies a result several times."""
+    found = {"actions": plan["actions"], "warnings": plan["warnings"]}
+    if "instances" in plan:
+        found["instances"] = [{key: each[key] for key in _ROW} for each in plan["instances"]]
+    return found
+
+
+def _serves(plans: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The host's row in the table, for a failure, which takes no facts along: one entry a webui, else one a GPU."""
+    return [{key: each[key] for key in _ROW} for each in _instances(plans)] or [
+        {"bdf": board["bdf"], "board_name": board["name"], "vram_mib": board["vram_mib"]} for board in facts["boards"]
+    ]
+
+
+def _failed(
+    result: dict[str, Any], problems: list[Check], serves: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    """Fail with all problems, as data and in words."""
+    result.update(failed=True, msg="\n".join(problem_lines(problems)), checks=problems, serves=serves or [])
+    return result

@@ -1,0 +1,96 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an image's self-test found on a board: evidence kept on the host, and when it still counts. Pure functions.
+
+The record `selftest` has one entry a profile and board. It counts as long as image, kernel, driver and board are those
+that it was made with; a new one of these asks again, nothing else does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.navilab.webui.plugins.module_utils._types import Board, Facts, SelftestVerdict
+
+RECORD = "selftest"
+SCRIPT = "/opt/navilab/selftest.py"
+SCHEMA = 1
+_KEPT = ("torch", "hip", "simulated", "seconds")
+
+
+def slot(profile: str, bdf: str) -> str:
+    """The record's key for a profile on a board."""
+    return f"{profile} {bdf or 'cpu'}"
+
+
+def made_with(host: Facts, board: Board | None, image: str) -> dict[str, Any]:
+    """What the evidence stands for. An image without a digest is known by its id, once the host has it."""
+    known = host["docker"]["images"].get(image)
+    driver = host["driver"]
+    return {
+        "image": image.partition("@")[2] or (known["id"] if known else None),
+        "kernel": host["kernel"]["release"],
+        "driver": " ".join(filter(None, [driver["version"], driver["srcversion"]])),
+        "board": f"{board['bdf']} {board['device_id']}:{board['revision']} {board['vram_mib']} MiB" if board else "",
+    }
+
+
+def kept(host: Facts, board: Board | None, profile: str, image: str) -> dict[str, Any] | None:
+    """The entry that counts for this image on this board; None where there is none."""
+    results = (host["records"].get(RECORD) or {}).get("results") or {}
+    entry: dict[str, Any] | None = results.get(slot(profile, board["bdf"] if board else ""))
+    return entry if entry and entry["made_with"] == made_with(host, board, image) else None
+
+
+def parse(output: str) -> dict[str, Any] | None:
+    """The self-test's JSON, the last line that is one."""
+    for line in reversed(output.splitlines()):
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(found, dict) and found.get("schema") == SCHEMA and isinstance(found.get("decision"), dict):
+            return found
+    return None
+
+
+def entry_of(host: Facts, test: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of a result; a hang comes with the kernel's words."""
+    decision = dict(found["decision"])
+    resets = host["kernel_log"]["resets"]
+    if (decision["first_cause"] or {}).get("status") == "hang" and resets:
+        decision["evidence"] += f"; the kernel says: {resets[-1]}"
+    board = next((board for board in host["boards"] if board["bdf"] == test["bdf"]), None)
+    return {
+        "made_with": made_with(host, board, test["image"]),
+        "profile": test["profile"],
+        "board": test["board_name"],
+        "image": test["image"],
+        **decision,
+        **{name: found.get(name) for name in _KEPT},
+    }
+
+
+def is_evidence(decision: Mapping[str, Any]) -> bool:
+    """A board whose memory is taken says nothing about the image."""
+    cause = decision["first_cause"] or {}
+    return bool(decision["usable"] or cause.get("status") != "oom")
+
+
+def check(entry: Mapping[str, Any] | None, reason: str = "") -> SelftestVerdict:
+    """The entry as a check's verdict; `reason` says why no test is wanted."""
+    if reason or entry is None:
+        reason = reason or "not tested with this image, driver and board: run site.yml --tags webui"
+        return {"status": "skipped", "evidence": "", "remedy": "", "note": "", "reason": reason}
+    precision = f"{entry['precision']} precision, " if entry["usable"] else ""
+    simulated = " (simulated)" if entry["simulated"] else ""
+    return {
+        "status": "ok" if entry["usable"] else "failed",
+        "evidence": f"profile {entry['profile']}: {precision}{entry['evidence']}{simulated}",
+        "remedy": entry["remedy"] if not entry["usable"] else "",
+        "note": "",
+        "reason": "",
+    }

@@ -1,0 +1,179 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The container of a webui, and that of its self-test, as community.docker.docker_container takes them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any, TypedDict
+
+from ansible_collections.navilab.webui.plugins.module_utils._paths import CACHE, DATA, MODELS
+from ansible_collections.navilab.webui.plugins.module_utils._types import Board, Facts, SelftestVerdict
+
+from .._selftest_record import SCRIPT
+from ._base import Settings
+from ._webui_profiles import vram_flags
+
+CONTAINER_PORT = 7860
+LISTEN = "127.0.0.1"  # where readiness is looked for and the ssh -L line ends; ::1 and 127.0.0.2 are not
+MOUNT = "/dockerx"
+HOME = "/home/webui"
+SCRATCH = ("/tmp", HOME)  # noqa: S108 -- paths in the container
+SPEC_LABEL = "navilab.webui.spec"
+TCMALLOC = "/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4"
+# Any answer below 500 is alive: /internal/ping is 404 with --nowebui.
+HEALTH = (
+    "import sys, urllib.request, urllib.error\n"
+    f"try: status = urllib.request.urlopen('http://127.0.0.1:{CONTAINER_PORT}/internal/ping', timeout=5).status\n"
+    "except urllib.error.HTTPError as error: status = error.code\n"
+    "sys.exit(status >= 500)"
+)
+PRECISION = {"full": ["--precision", "full", "--no-half"], "half": ["--no-half-vae"]}
+ATTENTION = {"sub-quad": ["--opt-sub-quad-attention"], "split": ["--opt-split-attention"], "none": []}
+
+
+class _Instance(TypedDict):
+    name: str
+    board: Board | None
+    bdf: str
+    board_name: str
+    vram_mib: int | None
+    profile: str
+    profile_reason: str
+    test: dict[str, Any] | None
+    selftest: SelftestVerdict
+    image: str
+    port: int
+    url: str
+    data: str
+    data_dir: str
+    devices: list[str]
+    memory_mib: int
+
+
+class Instance(_Instance, total=False):
+    """One webui: on a board, or on the CPU (`board` None, `bdf` ""). `test` is the self-test that is kept, `data` its
+    directory below `data_dir`, which all share; `container` and `actions` are there where nothing stops the host."""
+
+    container: dict[str, Any]
+    actions: list[str]
+
+
+def _precision(profile: dict[str, Any], test: dict[str, Any] | None, settings: Settings) -> str:
+    """What is set, else what the board can do, else what the profile says."""
+    if settings["precision"] != "auto":
+        return str(settings["precision"])
+    return str((test or {}).get("precision") or profile.get("precision", "full"))
+
+
+def _arguments(instance: Instance, profile: dict[str, Any], settings: Settings) -> list[str]:
+    board, data = instance["board"], instance["data"]
+    precision = _precision(profile, instance["test"], settings)
+    arguments = ["--skip-prepare-environment", "--skip-version-check", "--no-download-sd-model"]
+    arguments += ["--listen", "--port", str(CONTAINER_PORT), "--api", "--data-dir", f"{MOUNT}/{data}"]
+    if data != DATA:
+        arguments += ["--models-dir", f"{MOUNT}/{MODELS}"]
+    arguments += ["--theme", settings["theme"]]
+    if profile.get("gpu", True) and board is not None:
+        arguments += vram_flags(board["vram_mib"], settings["vram_mode"])
+    arguments += PRECISION[precision] + ATTENTION[settings["attention"]] + list(profile.get("flags", []))
+    if settings["allow_extension_install"]:
+        # --listen makes the webui refuse installs from its page; this is its own word for allowing them.
+        arguments.append("--enable-insecure-extension-access")
+    return arguments + list(settings["extra_args"])
+
+
+def _environment(profile: dict[str, Any], settings: Settings) -> dict[str, str]:
+    environment = {"HOME": HOME, "XDG_CACHE_HOME": f"{MOUNT}/{CACHE}", "PYTHONUNBUFFERED": "1"}
+    if profile.get("gpu", True):
+        # Kernels compiled on the first picture outlive the container, or each upgrade compiles for minutes again.
+        environment.update(
+            {"MIOPEN_USER_DB_PATH": f"{MOUNT}/{CACHE}/miopen", "MIOPEN_CUSTOM_CACHE_DIR": f"{MOUNT}/{CACHE}/miopen"}
+        )
+        if settings["allocator"]:
+            environment.update(
+                {"PYTORCH_HIP_ALLOC_CONF": settings["allocator"], "PYTORCH_CUDA_ALLOC_CONF": settings["allocator"]}
+            )
+    environment["LD_PRELOAD"] = TCMALLOC if settings["tcmalloc"] else ""  # images of ours have it set
+    environment.update(profile.get("env", {}))
+    if settings["hsa_override"] == "none":
+        environment.pop("HSA_OVERRIDE_GFX_VERSION", None)
+    elif settings["hsa_override"] != "auto":
+        environment["HSA_OVERRIDE_GFX_VERSION"] = settings["hsa_override"]
+    environment.update(settings["extra_env"])
+    return {key: str(value) for key, value in environment.items()}
+
+
+def device_groups(facts: Facts, devices: list[str]) -> list[str]:
+    """Numeric GIDs of the nodes' owners and of the host's GPU groups: names differ between host and image."""
+    gids = {group for group in facts["groups"].values() if group is not None}
+    gids |= {node["gid"] for node in (facts["kfd"]["device"], *facts["drm"]) if node["path"] in devices and node["gid"]}
+    return [str(gid) for gid in sorted(gids) if gid != 0]
+
+
+def container_of(facts: Facts, instance: Instance, profile: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """The container as community.docker.docker_container takes it."""
+    user = facts["user"]
+    own = profile.get("own_image", True)
+    container = {
+        "name": instance["name"],
+        "image": instance["image"],
+        "command": [*profile.get("command_prefix", []), *_arguments(instance, profile, settings)],
+        "env": _environment(profile, settings),
+        "user": f"{user['uid']}:{user['gid']}" if own and user else None,
+        "groups": device_groups(facts, instance["devices"]) if instance["devices"] else [],
+        "devices": [f"{path}:{path}:rwm" for path in instance["devices"]],
+        "volumes": [f"{instance['data_dir']}:{MOUNT}"],
+        "published_ports": [f"{settings['listen']}:{instance['port']}:{CONTAINER_PORT}"],
+        "read_only": own,
+        "tmpfs": [f"{path}:rw,exec,nosuid,nodev,mode=1777" for path in SCRATCH] if own else [],
+        "security_opts": ["no-new-privileges:true"] if own else [],
+        "cap_drop": ["ALL"] if own else [],
+        "memory": f"{instance['memory_mib']}M",
+        "shm_size": settings["shm_size"],
+        "restart_policy": settings["restart_policy"],
+        "stop_signal": "SIGINT",
+        "healthcheck": {
+            "test": ["CMD", "python3", "-c", HEALTH],
+            "interval": "30s",
+            "timeout": "30s",  # on a busy host Python alone takes seconds to start
+            "retries": 3,
+            "start_period": f"{settings['ready_timeout']}s",
+        },
+        "log_driver": "json-file",
+        "log_options": {"max-size": "10m", "max-file": "3"},
+    }
+    container["labels"] = {
+        SPEC_LABEL: hashlib.sha256(json.dumps(container, sort_keys=True).encode()).hexdigest(),
+        "navilab.webui.profile": instance["profile"],
+        "navilab.webui.board": instance["bdf"],
+    }
+    return container
+
+
+def selftest_container(instance: Instance) -> dict[str, Any]:
+    """The self-test in the place of the webui: same image, user, devices and data, but no network."""
+    container, board = instance["container"], instance["board"]
+    command = ["--device", "cuda" if instance["devices"] else "cpu", "--profile", instance["profile"]]
+    if board:
+        override = container["env"].get("HSA_OVERRIDE_GFX_VERSION")
+        command += ["--expect-gfx", gfx_seen(board["gfx_target"] or "", override)]
+    command += ["--json", f"{MOUNT}/{instance['data']}/selftest.json"]
+    return {
+        **container,
+        "name": f"{instance['name']}-selftest",
+        "entrypoint": ["python3", SCRIPT],
+        "command": command,
+        "bdf": instance["bdf"],
+        "board_name": f"{instance['board_name']} at {instance['bdf']}" if board else instance["board_name"],
+        "profile": instance["profile"],
+    }
+
+
+def gfx_seen(target: str, override: str | None) -> str:
+    """The name that ROCm gives a chip: its own, or the one that the override makes it pass for (10.3.0 is gfx1030)."""
+    numbers = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", override or "")
+    return f"gfx{numbers[1]}{int(numbers[2]):x}{int(numbers[3]):x}" if numbers else target

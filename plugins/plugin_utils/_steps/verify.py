@@ -1,0 +1,68 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a host is what it should be: the checks, from its GPU to its webui."""
+
+from __future__ import annotations
+
+from ansible_collections.navilab.webui.plugins.module_utils import _checks
+from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, WantedWebui
+
+from . import webui
+from ._base import Plan, Settings, Step, Variables, Wants
+from ._webui_container import LISTEN, Instance
+
+
+class VerifyPlan(Plan):
+    """All checks, cause before effect."""
+
+    checks: list[Check]
+
+
+def settings(variables: Variables) -> Settings:
+    return {**variables["verify"], "webui": webui.settings(variables), "waive": variables["_common"]["waive"]}
+
+
+def wants(settings: Settings) -> Wants:
+    return webui.wants(settings["webui"])
+
+
+def webuis(instances: list[Instance], uid: int | None) -> list[WantedWebui]:
+    """The webuis of a plan, as the checks take them."""
+    return [
+        {
+            "name": instance["name"],
+            "port": instance["port"],
+            "devices": instance["devices"],
+            "image": instance["image"],
+            "selftest": instance["selftest"],
+            "listen": LISTEN,
+            "data_dir": f"{instance['data_dir']}/{instance['data']}",
+            "uid": uid,
+        }
+        for instance in instances
+    ]
+
+
+def plan(facts: Facts, settings: Settings) -> VerifyPlan:
+    wanted = webui.plan(facts, settings["webui"])
+    checks = _checks.evaluate(
+        facts,
+        {
+            "scope": settings["scope"],
+            "waive": settings["waive"],
+            "user": settings["webui"]["user"],
+            "webuis": webuis(wanted["instances"], wanted["uid"]),
+            "min_memory_mib": settings["min_memory_mib"],
+        },
+    )
+    waived = [
+        f"{check['id']}: {check['evidence']} (waived: {check['reason']})"
+        for check in checks
+        if check["status"] == "waived"
+    ]
+    notes = [f"{check['id']}: {check['note']}" for check in checks if check["note"]]
+    return {"actions": [], "problems": [], "warnings": waived + notes, "checks": checks}
+
+
+STEP = Step("verify", settings, wants, plan, stale_after=webui.STEP.stale_after)

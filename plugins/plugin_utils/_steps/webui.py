@@ -1,0 +1,405 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which webui runs on which board of a host, and what the webui role has to do for it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ansible_collections.navilab.webui.plugins.module_utils import _checks, _paths
+from ansible_collections.navilab.webui.plugins.module_utils._types import Board, Check, Facts
+
+from .. import _selftest_record
+from .._text import problem
+from ._base import FORGET, Connection, Plan, Settings, Step, Variables, Wants, file_of, is_installed
+from ._webui_container import LISTEN, SPEC_LABEL, Instance, container_of, selftest_container
+from ._webui_profiles import choose_profile, image_of
+from .docker_engine import CLIENT_PACKAGE
+from .gpu_access import user_problem
+
+STOPPED = ("created", "exited", "dead")
+GPUS_AT_MOST = 4
+"""More boards in one host have not been seen; a fifth would be served, but its directory remade at each run."""
+# What Docker and ROCm would refuse only when the container starts: setting -> (form, what to write).
+_FORMS = {
+    "name": (r"[A-Za-z0-9][A-Za-z0-9_.-]+", "letters, digits, '_', '.' and '-'"),
+    "shm_size": (r"[1-9][0-9]*[bkmgBKMG]?", "a number with k, m or g"),
+    "hsa_override": (r"auto|none|[0-9]+\.[0-9]+\.[0-9]+", "auto, none or a version such as 10.3.0"),
+    "memory_mib": (r"0|[1-9][0-9]{2,}", "0 or at least 100"),
+}
+
+
+class WebuiPlan(Plan):
+    """`instances` is one entry a board, `selftests` one container a board whose image has not been tested on it;
+    `act_on` names the instances whose container differs."""
+
+    state: str
+    instances: list[Instance]
+    directories: list[str]
+    models: list[dict[str, Any]]
+    pull: list[str]
+    act_on: list[str]
+    selftests: list[dict[str, Any]]
+    remove_containers: list[str]
+    remove_images: list[str]
+    uid: int | None
+    gid: int | None
+    record: dict[str, list[str]]
+
+
+def settings(variables: Variables) -> Settings:
+    """The variables, with the profiles and their images as they are known now, and what of other roles matters."""
+    own, common = variables["webui"], variables["_common"]
+    return {
+        **own,
+        "profiles": {**own["profiles"], **own["profiles_extra"]},
+        "images": {**common["images_published"], **own["images"]},
+        "image_registry": variables["image"]["registry"],
+        "data_root": variables["docker_engine"]["daemon"].get("data-root")
+        or variables["docker_engine"]["data_root"]
+        or "/var/lib/docker",
+        "registry_cas": variables["docker_engine"]["registry_cas"],
+        "waive": common["waive"],
+        "selftest_waive": common["waive"].get("selftest", ""),
+    }
+
+
+def wants(settings: Settings) -> Wants:
+    suffixes = ["", *(f"-{number}" for number in range(2, GPUS_AT_MOST + 1))]
+    data_dir = str(settings["data_dir"]).rstrip("/")
+    images = {settings["image"], *settings["images"].values()}
+    images |= {profile.get("image", "") for profile in settings["profiles"].values()}
+    return {
+        "user": settings["user"],
+        "packages": [CLIENT_PACKAGE],
+        "webuis": [
+            {"name": settings["name"] + suffix, "port": settings["port"] + number}
+            for number, suffix in enumerate(suffixes)
+        ],
+        "files": [
+            *_paths.written(data_dir),
+            *(f"{data_dir}/{_paths.DATA}{suffix}" for suffix in suffixes[1:]),
+            f"{data_dir}/{_paths.MODELS}",
+            *(f"{data_dir}/{folder}" for folder in _model_folders(settings)),
+            *(_model_path(data_dir, model) for model in settings["models"]),
+        ],
+        "disk": [settings["data_root"], data_dir],
+        "images": sorted(images - {""}),
+        "registry_ca": "\n".join(settings["registry_cas"].values()),
+    }
+
+
+def _model_folders(settings: Settings) -> list[str]:
+    """Where the wanted models lie below the data directory, each folder once."""
+    return sorted({_paths.model_folder(model.get("folder", _paths.MODEL_FOLDER)) for model in settings["models"]})
+
+
+def _model_path(data_dir: str, model: dict[str, Any]) -> str:
+    return f"{data_dir}/{_paths.model_folder(model.get('folder', _paths.MODEL_FOLDER))}/{model['name']}"
+
+
+def kfd_gate(facts: Facts, settings: Settings) -> list[Check]:
+    """The first reason why KFD does not see a board: its container would start and then say 'no GPU'."""
+    checks = _checks.evaluate(facts, {"scope": ["kfd"], "user": settings["user"], "waive": settings["waive"]})
+    failed = _checks.first_failure(checks)
+    return [failed] if failed else []
+
+
+def gate(facts: Facts, settings: Settings, _connection: Connection) -> list[Check]:
+    """What the engine and, where a board is used, KFD must have come to when the role begins."""
+    found = plan(facts, settings)
+    if settings["state"] == "absent" or not (found["actions"] and found["instances"]):
+        return []
+    engine = _checks.evaluate(facts, {"only": ["docker_engine"], "waive": settings["waive"]})
+    problems = [check for check in engine if check["status"] == "failed"]
+    if not is_installed(facts, CLIENT_PACKAGE):
+        evidence = f"{CLIENT_PACKAGE} is not installed, which Ansible needs to talk to the engine"
+        problems.append(problem("docker_engine", evidence, "run site.yml --tags docker_engine"))
+    uses_board = any(instance["bdf"] for instance in found["instances"])
+    return problems or (kfd_gate(facts, settings) if uses_board else [])
+
+
+def _container_actions(facts: Facts, instance: Instance) -> list[str]:
+    name, wanted = instance["name"], instance["container"]
+    running = facts["docker"]["containers"].get(name)
+    if running is None:
+        return [f"start container {name} on {instance['bdf'] or 'the CPU'} with profile {instance['profile']}"]
+    if running["labels"].get(SPEC_LABEL) != wanted["labels"][SPEC_LABEL]:
+        return [f"remake container {name}, whose settings differ"]
+    drifts = []
+    if running["state"] != "running":
+        drifts.append(f"start container {name}, which is {running['state']}")
+    # Only these can be changed on a living container (docker update, docker network).
+    if running["restart_policy"] != wanted["restart_policy"]:
+        drifts.append(f"set restart policy {wanted['restart_policy']} of container {name}")
+    if running["memory"] and running["memory"] != instance["memory_mib"] * 1024 * 1024:
+        drifts.append(f"set memory limit {wanted['memory']} of container {name}")
+    answer = facts["http"].get(name)
+    if not drifts and not (answer and answer["ready"]) and running["health"] in ("starting", "none"):
+        drifts.append(f"wait for container {name}, which is still starting")
+    return drifts
+
+
+def _memory_mib(facts: Facts, settings: Settings, share: int) -> int:
+    if settings["memory_mib"]:
+        return int(settings["memory_mib"])
+    # 2 GiB stay for the host; a board's share is never less than a small model needs.
+    return max(4096, ((facts["memory"]["total_mib"] or 0) - 2048) // max(share, 1))
+
+
+def _instances(facts: Facts, settings: Settings) -> tuple[list[Instance], list[Check]]:
+    on_cpu = not settings["profiles"].get(settings["profile"], {}).get("gpu", True)
+    boards: list[Board | None] = [None] if on_cpu else [board for board in facts["boards"] if board["supported"]]
+    home = (facts["user"]["home"] if facts["user"] else None) or ""
+    data_dir = re.sub(r"^~(?=/|$)", home, settings["data_dir"]).rstrip("/")
+    instances: list[Instance] = []
+    problems: list[Check] = []
+    for number, board in enumerate(boards):
+
+        def tested(name: str, board: Board | None = board) -> dict[str, Any] | None:
+            if _untestable(name, settings):
+                return None
+            return _selftest_record.kept(facts, board, name, image_of(name, settings))
+
+        profile, reason, misfits = choose_profile(board, facts["kernel"]["version"], settings, tested)
+        test = tested(profile) if profile else None
+        if misfits and misfits not in problems:
+            problems.append(misfits)
+        suffix = "" if number == 0 else f"-{number + 1}"
+        instances.append(
+            {
+                "name": settings["name"] + suffix,
+                "board": board,
+                "bdf": board["bdf"] if board else "",
+                "board_name": board["name"] if board else "CPU",
+                "vram_mib": board["vram_mib"] if board else None,
+                "profile": profile,
+                "profile_reason": reason,
+                "test": test,
+                "selftest": _selftest_record.check(test, _untestable(profile, settings)),
+                "image": image_of(profile, settings),
+                "port": settings["port"] + number,
+                "url": f"http://{LISTEN}:{settings['port'] + number}",
+                "data": _paths.DATA + suffix,
+                "data_dir": data_dir,
+                # A board whose driver is not up yet has no render node; the checks before the container's start say so.
+                "devices": [path for path in (facts["kfd"]["device"]["path"], board["render_node"]) if path]
+                if board
+                else [],
+                "memory_mib": _memory_mib(facts, settings, len(boards)),
+            }
+        )
+    return instances, problems
+
+
+def _untestable(profile: str, settings: Settings) -> str:
+    """Why no self-test is wanted; empty where one is."""
+    if settings["selftest_waive"]:
+        return f"waived: {settings['selftest_waive']}"
+    own = settings["profiles"].get(profile, {}).get("own_image", True)
+    return "" if own else f"the image of profile {profile} brings no self-test"
+
+
+def _settings_problems(facts: Facts, settings: Settings, instances: list[Instance]) -> list[Check]:
+    problems: list[Check] = []
+    recorded = (facts["records"].get("webui") or {}).get("containers", [])
+    user = facts["user"]
+    if not user or not user["exists"]:
+        problems.append(user_problem(settings["user"]))
+    if settings["image_source"] == "build" and not settings["image_registry"]:
+        problems.append(
+            problem(
+                "image_reference",
+                "webui_image_source is build, but image_registry is empty: what is built would reach no host",
+                "set image_registry to a registry that builder and hosts reach, or build with playbooks/image.yml and "
+                "name the image in webui_images, with webui_image_source: pull",
+            )
+        )
+    if settings["listen"] != LISTEN:
+        problems.append(
+            problem(
+                "webui_not_exposed",
+                f"webui_listen is '{settings['listen']}', and the webui has no login that covers page and API: it is "
+                f"published on {LISTEN} alone",
+                "leave webui_listen at 127.0.0.1 and use the ssh -L line, until a proxy with a login stands in front",
+            )
+        )
+    for instance in instances:
+        if not 1 <= instance["port"] <= 65535:
+            problems.append(problem("port_free", f"webui_port gives {instance['port']}", "use a port from 1 to 65535"))
+            continue
+        bound = facts["ports"].get(str(instance["port"]))
+        ours = facts["docker"]["containers"].get(instance["name"])
+        if ours and SPEC_LABEL not in ours["labels"] and instance["name"] not in recorded:
+            problems.append(
+                problem(
+                    "container_name",
+                    f"there is a container {instance['name']} of image {ours['image']} that this role did not make",
+                    "docker rename it, or set webui_name for this host; docker rm it if nobody needs it",
+                )
+            )
+        # A container that has stopped holds its port no longer.
+        published = [port["host_port"] for port in ours["ports"]] if ours and ours["state"] not in STOPPED else []
+        if bound and bound["listeners"] and instance["port"] not in published:
+            owner = bound["owner"] or "another program"
+            problems.append(
+                problem(
+                    "port_free",
+                    f"port {instance['port']} is taken by {owner} on {', '.join(bound['listeners'])}",
+                    "stop that program, or set webui_port for this host",
+                )
+            )
+    data_dir = instances[0]["data_dir"] if instances else "/-"
+    for name, (form, wanted) in _FORMS.items():
+        if not re.fullmatch(form, str(settings[name])):
+            problems.append(problem("variables", f"webui_{name} is '{settings[name]}'", f"write {wanted}"))
+    if re.search(r"[:\n]", data_dir) or not _paths.ownable(data_dir):
+        problems.append(
+            problem(
+                "data_writable",
+                f"webui_data_dir is '{settings['data_dir']}'",
+                "give an absolute directory of its own, or one below ~; Docker takes no colon in it",
+            )
+        )
+    return problems
+
+
+def _image_problems(facts: Facts, instances: list[Instance]) -> list[Check]:
+    problems: list[Check] = []
+    for reference in sorted({instance["image"] for instance in instances if instance["image"]}):
+        found = facts["registry"].get(reference)
+        if facts["docker"]["images"].get(reference) or not found or found["status"] in ("local", "found", "unknown"):
+            continue
+        check, remedy = {
+            "invalid": ("image_reference", "write it as REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:<64 hex digits>"),
+            "missing": ("image_available", "correct the tag or digest in webui_image, or push the image first"),
+            "denied": (
+                "image_available",
+                "let this host log in at the registry (docker login), or use a registry that it may read",
+            ),
+            "unreachable": (
+                "registry_reachable",
+                "start the registry, or mend name, port, proxy or CA (docker_engine_registry_cas)",
+            ),
+        }[found["status"]]
+        problems.append(problem(check, f"{reference}: {found['status']} {found['detail']}".strip(), remedy))
+    return problems
+
+
+def _model_actions(facts: Facts, settings: Settings, data_dir: str) -> list[dict[str, Any]]:
+    models = []
+    for model in settings["models"]:
+        path = _model_path(data_dir, model)
+        if not file_of(facts, path)["exists"]:
+            models.append({**model, "path": path})
+    return models
+
+
+def _leaves(facts: Facts, paths: list[str]) -> list[str]:
+    """Directories that are there, and those of the missing ones that bring the others along."""
+    return [
+        path
+        for path in paths
+        if file_of(facts, path)["exists"] or not any(other.startswith(f"{path}/") for other in paths)
+    ]
+
+
+def _empty(facts: Facts, settings: Settings) -> WebuiPlan:
+    user = facts["user"]
+    return {
+        "actions": [], "problems": [], "warnings": [],
+        "state": settings["state"], "instances": [], "directories": [], "models": [], "pull": [], "act_on": [],
+        "selftests": [], "remove_containers": [], "remove_images": [],
+        "uid": user["uid"] if user else None, "gid": user["gid"] if user else None,
+        "record": facts["records"].get("webui") or {},
+    }  # fmt: skip
+
+
+def _absent(facts: Facts, settings: Settings) -> WebuiPlan:
+    found = _empty(facts, settings)
+    record, found["record"] = found["record"], {}
+    # The facts have no container of a self-test, which is there only if a run was cut off.
+    found["remove_containers"] = [
+        name for name in record.get("containers", []) if facts["docker"]["containers"].get(name, True)
+    ]
+    found["remove_images"] = [name for name in record.get("images", []) if facts["docker"]["images"].get(name)]
+    found["actions"] = [f"remove container {name}" for name in found["remove_containers"]]
+    found["actions"] += [f"remove image {name}" for name in found["remove_images"]]
+    if record and not found["actions"]:
+        found["actions"] = [FORGET]
+    if record:
+        found["warnings"] = [f"{settings['data_dir']} of {settings['user']} stays, with models, outputs and settings"]
+    return found
+
+
+def plan(facts: Facts, settings: Settings) -> WebuiPlan:
+    if settings["state"] == "absent":
+        return _absent(facts, settings)
+    found = _empty(facts, settings)
+    instances, problems = _instances(facts, settings)
+    problems += _settings_problems(facts, settings, instances) + _image_problems(facts, instances)
+    images = {instance["image"] for instance in instances if instance["image"]}
+    found["instances"], found["problems"] = instances, problems
+    found["warnings"] = [
+        f"{each['bdf'] or 'CPU'} {each['board_name']}: profile {each['profile']} ({each['profile_reason']}), "
+        f"image {each['image']}"
+        for each in instances
+        if each["profile"]
+    ]
+    found["pull"] = sorted(image for image in images if not facts["docker"]["images"].get(image))
+    if problems or not instances:
+        return found
+    for instance in instances:
+        instance["container"] = container_of(facts, instance, settings["profiles"][instance["profile"]], settings)
+        instance["actions"] = _container_actions(facts, instance)
+
+    data_dir = instances[0]["data_dir"]
+    model_folders = _model_folders(settings)
+    below = [
+        _paths.CACHE,
+        *(instance["data"] for instance in instances),
+        *([_paths.MODELS] if model_folders else []),
+        *model_folders,
+    ]
+    for path in [data_dir, *(f"{data_dir}/{part}" for part in below)]:
+        seen = file_of(facts, path)
+        if seen["kind"] == "link":
+            continue
+        if not seen["exists"] or (seen["uid"], seen["gid"]) != (found["uid"], found["gid"]):
+            found["directories"].append(path)
+            found["actions"].append(f"{'take over' if seen['exists'] else 'make'} directory {path}")
+    found["directories"] = _leaves(facts, found["directories"])
+    found["models"] = _model_actions(facts, settings, data_dir)
+    found["actions"] += [f"fetch model {model['name']}" for model in found["models"]]
+    found["actions"] += [f"pull image {reference}" for reference in found["pull"]]
+    untested = [each for each in instances if not each["test"] and not _untestable(each["profile"], settings)]
+    found["selftests"] = [selftest_container(instance) for instance in untested]
+    found["actions"] += [f"test profile {test['profile']} on {test['board_name']}" for test in found["selftests"]]
+    found["act_on"] = [instance["name"] for instance in instances if instance["actions"]]
+    found["actions"] += [action for instance in instances for action in instance["actions"]]
+    if not found["actions"]:
+        return found
+    record = found["record"]
+    found["record"] = {
+        "containers": sorted(
+            {
+                *record.get("containers", []),
+                *(instance["name"] for instance in instances),
+                *(test["name"] for test in found["selftests"]),
+            }
+        ),
+        "images": sorted({*record.get("images", []), *found["pull"]}),
+    }
+    return found
+
+
+STEP = Step(
+    "webui",
+    settings,
+    wants,
+    plan,
+    gate,
+    stale_after=frozenset({"amdgpu_dkms", "firmware", "packages", "gpu_access", "reboot", "docker_engine", "webui"}),
+)

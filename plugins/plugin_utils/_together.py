@@ -1,0 +1,47 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The packages of several steps as one transaction of apt, with what must be on the host before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypedDict
+
+
+class Together(TypedDict):
+    """Packages by name, the files and directories that they need or start with, and the records of what comes in."""
+
+    install: list[str]
+    writes: list[dict[str, Any]]
+    directories: list[str]
+    records: dict[str, dict[str, Any]]
+
+
+def together(plans: Mapping[str, Mapping[str, Any]], due: Iterable[str], variables: Mapping[str, Any]) -> Together:
+    """What firmware and docker_engine bring in, where both do and the run's tags let both.
+
+    A step that adds a repository with a key of its own, and AMD's driver, whose headers need an earlier transaction, go
+    their own way.
+    """
+    firmware, engine = plans.get("firmware") or {}, plans.get("docker_engine") or {}
+    both = {"firmware", "docker_engine"} <= set(due) and firmware.get("install") and engine.get("install")
+    if (
+        not both
+        or engine["repository"]
+        or not all(_selected(step, variables) for step in ("firmware", "docker_engine"))
+    ):
+        return {"install": [], "writes": [], "directories": [], "records": {}}
+    source = [{**firmware["source"], "mode": "0644", "secret": False}] if firmware["source"] else []
+    return {
+        "install": [*firmware["install"], *engine["install"]],
+        "writes": [*source, *engine["writes"]],
+        "directories": engine["directories"],
+        "records": {"firmware": firmware["record"], "docker_engine": engine["record"]},
+    }
+
+
+def _selected(step: str, variables: Mapping[str, Any]) -> bool:
+    """Whether --tags and --skip-tags leave a step in the run."""
+    run, skip = variables.get("ansible_run_tags") or ["all"], variables.get("ansible_skip_tags") or []
+    return step not in skip and bool({"all", "tagged", step} & set(run))

@@ -1,0 +1,142 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The roles' variables of one host, validated by the roles' own argument specs, all roles together.
+
+A play's tasks don't see the defaults of roles that have not begun, so they are read here, once, in the controller's
+parent process: what it has imported, Ansible's workers inherit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.navilab.webui.plugins.module_utils._types import Check
+
+from ._text import problem
+
+try:  # ansible-core 2.19 takes no text for a template unless it is marked so
+    from ansible.template import trust_as_template
+except ImportError:
+
+    def trust_as_template(value: str) -> str:
+        return value
+
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+RENAMED = dict.fromkeys(
+    ("preflight_waive", "verify_waive", "webui_kfd_waive", "webui_selftest_waive"),
+    "navilab_waive (one dict, check id to reason; that of the self-test is selftest)",
+)
+"""Variables that are gone, and what took their place."""
+
+
+class Role(NamedTuple):
+    """What a role's files say. `specs` are the options of its entry point main, by the variable's whole name."""
+
+    prefix: str
+    defaults: Mapping[str, Any]
+    constants: Mapping[str, Any]
+    specs: Mapping[str, Any]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    document = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 -- a safe loader, the faster one
+    return _trusted(document) if document else {}
+
+
+def _trusted(value: Any) -> Any:
+    """Our own files may hold templates."""
+    if isinstance(value, str):
+        return trust_as_template(value) if "{{" in value else value
+    if isinstance(value, list):
+        return [_trusted(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _trusted(item) for key, item in value.items()}
+    return value
+
+
+def _role(name: str) -> Role:
+    specs = _read(ROLES / name / "meta" / "argument_specs.yml")["argument_specs"]["main"].get("options") or {}
+    defaults, constants = _read(ROLES / name / "defaults" / "main.yml"), _read(ROLES / name / "vars" / "main.yml")
+    return Role("navilab_" if name == "_common" else f"{name}_", defaults, constants, specs)
+
+
+_NAMES = "_common preflight firmware amdgpu_dkms gpu_access reboot docker_engine webui verify".split()
+KNOWN: Mapping[str, Role] = {
+    **{name: _role(name) for name in _NAMES},
+    # Of the image role a host reads one variable; the rest is the builder's.
+    "image": _role("image")._replace(constants={}),
+}
+_HOST_READS = {"image": ("image_registry",)}
+DEFAULTS: Mapping[str, Any] = {
+    name: value for role in KNOWN.values() for name, value in {**role.defaults, **role.constants}.items()
+}
+
+
+def nulls(value: Any, path: str = "") -> list[str]:
+    """What is null in settings, however deep, as paths such as ``webui_models.0.url``: in YAML a key without a value is
+    null, which is neither the default nor an empty text, and which a spec's type admits."""
+    if value is None:
+        return [path]
+    items: Iterable[tuple[Any, Any]]
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, (list, tuple)):
+        items = enumerate(value)
+    else:
+        return []
+    return [found for key, item in items for found in nulls(item, f"{path}.{key}" if path else str(key))]
+
+
+def _without_nulls(value: Any) -> Any:
+    """Validation gives each option of a spec's dict that nobody set a null; such a key is left out again."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value
+
+
+def read(
+    roles: Iterable[str], variables: Mapping[str, Any], template: Callable[[Any], Any]
+) -> tuple[dict[str, dict[str, Any]], list[Check]]:
+    """The variables of `roles` by role and without prefix, and the problems of all of them together.
+
+    `variables` are the host's own, `template` fills in what they hold (over DEFAULTS and `variables`).
+    """
+    settings: dict[str, dict[str, Any]] = {}
+    problems: list[Check] = []
+    for name in roles:
+        role = KNOWN[name]
+        # Without the specs' defaults, which DEFAULTS has too: validation writes into what it is given.
+        specs = {key: {**role.specs[key], "default": None} for key in _HOST_READS.get(name, role.specs)}
+        wanted = [*specs, *role.constants]
+        values: dict[str, Any] = {}
+        for key in wanted:
+            if key not in variables and key not in DEFAULTS:
+                continue
+            try:
+                values[key] = template(variables.get(key, DEFAULTS.get(key)))
+            except Exception as error:  # whatever a template or a lookup of the user's raises
+                problems.append(_bad(key, str(error)))
+        empty = nulls({key: value for key, value in values.items() if key in specs})
+        problems += [_bad(path, "it has no value") for path in empty]
+        whole = {key: values[key] for key in specs if key in values and not nulls(values[key])}
+        checked = ArgumentSpecValidator(specs).validate(whole)
+        problems += [_bad(role.prefix.rstrip("_"), str(message)) for message in checked.error_messages]
+        values.update(_without_nulls(checked.validated_parameters))
+        settings[name] = {key.removeprefix(role.prefix): value for key, value in values.items()}
+    problems += [_bad(old, f"it is now {new}") for old, new in RENAMED.items() if old in variables]
+    return settings, problems
+
+
+def _bad(what: str, why: str) -> Check:
+    return problem("variables", f"{what}: {why}", "correct it in the inventory; the role's README describes each")

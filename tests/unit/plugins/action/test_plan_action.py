@@ -1,0 +1,290 @@
+"""One task a host: what it asks for, what it makes of the answer, and how it fails."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleError
+from ansible_collections.navilab.webui.plugins.action.plan import ActionModule
+from ansible_collections.navilab.webui.plugins.plugin_utils import _fresh
+from ansible_collections.navilab.webui.plugins.plugin_utils._steps import STEPS
+
+IMAGE = "registry.example/webui:rocm7"
+ALL = ["preflight", "amdgpu_dkms", "firmware", "gpu_access", "reboot", "docker_engine", "webui", "verify"]
+USUAL = {
+    "inventory_hostname": "node1",
+    "webui_user": "lab",
+    "webui_models": [],
+    "webui_images": {"rocm7": IMAGE},
+    "preflight_min_disk_mib": 1000,
+}
+
+
+@pytest.fixture
+def plan(act: Callable[..., dict[str, Any]], answering: Any, facts: dict[str, Any]) -> Callable[..., dict[str, Any]]:
+    """`plan(steps, variables, apply=True, ...)` is the result of the task; the host answers with `facts`."""
+
+    def run(
+        steps: list[str], variables: dict[str, Any] | None = None, check: bool = False, **arguments: Any
+    ) -> dict[str, Any]:
+        if not answering.answers:
+            answering.answers = [{"host": copy.deepcopy(facts), "changed": False} for _call in range(3)]
+        return act(ActionModule, {"steps": steps, **arguments}, {**USUAL, **(variables or {})}, answering, check)
+
+    return run
+
+
+def navilab(result: dict[str, Any]) -> dict[str, Any]:
+    assert not result.get("failed"), result.get("msg")
+    found: dict[str, Any] = result["ansible_facts"]["navilab"]
+    return found
+
+
+def after(result: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """The variables of a task that follows; `changes` are of what is kept."""
+    known = {**json.loads(navilab(result)["state"]), **changes}
+    return {"ansible_facts": {"navilab": {**navilab(result), "state": json.dumps(known)}}}
+
+
+def ids(result: dict[str, Any]) -> list[str]:
+    assert result["failed"]
+    return [check["id"] for check in result["checks"]]
+
+
+def test_one_question_and_a_plan_a_step(plan: Callable[..., Any], answering: Any) -> None:
+    result = plan(["gpu_access", "firmware"])
+    assert (result["calls"], result["changed"], len(answering.asked)) == (1, False, 1)
+    assert answering.asked[0]["user"] == "lab"
+    assert answering.asked[0]["packages"] == ["firmware-amd-graphics"]
+    found = navilab(result)
+    assert list(found["plans"]) == ["firmware", "gpu_access"]  # in the order of the steps
+    assert found["due"] == ["firmware", "gpu_access"]
+    assert found["plans"]["gpu_access"]["actions"] == ["add lab to group video", "add lab to group render"]
+    assert "plan" not in result  # it is of one step alone
+    assert json.loads(found["state"])["facts"]["user"]["name"] == "lab"
+
+
+def test_a_role_gets_its_whole_plan(plan: Callable[..., Any]) -> None:
+    result = plan(["gpu_access"], apply=True)
+    assert result["plan"]["join"] == ["video", "render"]
+    assert result["applies"] and not result["changed"]
+    assert navilab(result)["applied"] == ["gpu_access"]
+
+
+def test_check_mode_says_changed_and_applies_nothing(plan: Callable[..., Any]) -> None:
+    result = plan(["gpu_access"], check=True, apply=True)
+    assert result["changed"]
+    assert navilab(result)["applied"] == []
+    assert not plan(["gpu_access"], check=True)["changed"]  # it only asks
+
+
+def test_bad_variables_of_several_roles_come_together_and_ask_no_host(plan: Callable[..., Any], answering: Any) -> None:
+    wrong = {"firmware_state": "gone", "webui_port": "many", "image_registry": None, "verify_waive": {}}
+    result = plan(["firmware", "webui"], wrong | {"navilab_waive": {"kfd_opn": "typo"}})
+    assert set(ids(result)) == {"variables"} and len(result["checks"]) == 5
+    for name in (
+        "firmware_state",
+        "webui_port",
+        "image_registry: it has no value",
+        "verify_waive: it is now",
+        "kfd_opn",
+    ):
+        assert any(name in line for line in result["msg"].splitlines()), name
+    assert answering.asked == []
+    assert "ansible_facts" not in result
+
+
+@pytest.mark.parametrize("waive", [{"memory": " "}, {"memory": 7}, ["memory"], "memory", {"memory": None}, 5, [1]])
+def test_a_waiver_needs_a_reason(plan: Callable[..., Any], waive: Any) -> None:
+    result = plan(["verify"], {"navilab_waive": waive})
+    assert set(ids(result)) == {"variables"}
+    assert "waive" in result["msg"]
+
+
+def test_variables_may_be_templates(plan: Callable[..., Any], answering: Any) -> None:
+    from ansible_collections.navilab.webui.plugins.plugin_utils._variables import trust_as_template
+
+    mine = {"who": "bob", "navilab_user": trust_as_template("{{ who }}"), "navilab_reboot_ok": True}
+    variables = {name: value for name, value in USUAL.items() if name != "webui_user"}
+    result = plan(
+        ["gpu_access", "reboot"], {**variables, **mine, "webui_user": trust_as_template("{{ navilab_user }}")}
+    )
+    assert answering.asked[0]["user"] == "bob"
+    assert not result.get("failed")
+
+
+def test_an_unreachable_host_is_unreachable(plan: Callable[..., Any], answering: Any) -> None:
+    answering.answers = [{"unreachable": True, "failed": True, "msg": "No route to host"}]
+    result = plan(ALL)
+    assert (result["unreachable"], result["msg"]) == (True, "No route to host")
+    assert "ansible_facts" not in result and "checks" not in result
+
+
+def test_a_module_that_dies_says_why(plan: Callable[..., Any], answering: Any) -> None:
+    answering.answers = [{"failed": True, "msg": "MODULE FAILURE", "module_stderr": "SyntaxError: x", "rc": 1}]
+    result = plan(ALL)
+    assert (result["failed"], result["module_stderr"], result["rc"]) == (True, "SyntaxError: x", 1)
+    answering.answers = [{"msg": "an answer of something else"}]
+    assert plan(ALL)["failed"]
+
+
+def test_problems_fail_together_and_take_no_facts_along(plan: Callable[..., Any], facts: dict[str, Any]) -> None:
+    facts["memory"]["total_mib"] = 1000
+    facts["docker"].update(config=None, config_error="line 1")
+    result = plan(ALL)
+    assert ids(result)[:2] == ["memory", "docker_config"]
+    assert result["msg"].startswith("memory: ")
+    assert "ansible_facts" not in result
+    assert result["serves"][0]["board_name"] == "Radeon RX 5500 XT"
+
+
+def test_a_problem_of_two_steps_is_said_once(plan: Callable[..., Any], facts: dict[str, Any]) -> None:
+    facts["user"].update(exists=False, uid=None, gid=None, groups=[])
+    assert ids(plan(["gpu_access", "webui"])).count("user_exists") == 1
+
+
+def test_the_registry_is_asked_only_for_what_is_to_be_pulled(
+    plan: Callable[..., Any], answering: Any, facts: dict[str, Any]
+) -> None:
+    found = copy.deepcopy(facts)
+    found["registry"] = {IMAGE: {"status": "missing", "detail": "", "digest": None}}
+    answering.answers = [{"host": facts}, {"host": found}]
+    result = plan(ALL)
+    assert ids(result) == ["image_available"]
+    assert [asked["probe_images"] for asked in answering.asked] == [False, True]
+    assert answering.asked[1]["images"] == [IMAGE]
+    assert result["calls"] == 2
+
+
+def test_no_registry_is_asked_for_an_image_that_is_there(
+    plan: Callable[..., Any], answering: Any, facts: dict[str, Any]
+) -> None:
+    facts["docker"]["images"] = {IMAGE: {"id": "sha256:1", "digests": [], "size": 1}}
+    assert plan(ALL)["calls"] == 1
+    assert plan(["firmware"])["calls"] == 1
+    assert [asked["probe_images"] for asked in answering.asked] == [False, False]
+
+
+def test_the_host_is_lost_while_the_registry_is_asked(
+    plan: Callable[..., Any], answering: Any, facts: dict[str, Any]
+) -> None:
+    answering.answers = [{"host": facts}, {"unreachable": True, "msg": "gone"}]
+    result = plan(ALL)
+    assert result.get("unreachable") and "ansible_facts" not in result
+
+
+def test_the_gate_is_for_a_role_that_begins(plan: Callable[..., Any], facts: dict[str, Any]) -> None:
+    facts["docker"]["images"] = {IMAGE: {"id": "sha256:1", "digests": [], "size": 1}}
+    assert not plan(["webui"]).get("failed")
+    assert not plan(["webui"], apply=True, check=True).get("failed")
+    assert "docker_engine" in ids(plan(["webui"], apply=True))
+
+
+def test_facts_at_hand_are_used_again(plan: Callable[..., Any], answering: Any) -> None:
+    first = plan(["firmware", "gpu_access"])
+    again = plan(["gpu_access"], after(first))
+    assert (again["calls"], len(answering.asked)) == (0, 1)
+    assert list(navilab(again)["plans"]) == ["firmware", "gpu_access"]  # that of the other step is kept
+    assert again["plan"]["join"] == ["video", "render"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps", "arguments"),
+    [
+        ({}, ["gpu_access"], {"refresh": True}),
+        ({"run": "another"}, ["gpu_access"], {}),
+        ({"gathered": time.time() - _fresh.FRESH_S - 1}, ["gpu_access"], {}),
+        ({"applied": ["reboot"]}, ["gpu_access"], {}),
+        ({"applied": ["gpu_access"]}, ["gpu_access"], {}),
+        ({}, ["gpu_access", "docker_engine"], {}),  # which wants more
+    ],
+)
+def test_when_the_host_is_asked_again(
+    plan: Callable[..., Any], answering: Any, changes: dict[str, Any], steps: list[str], arguments: dict[str, Any]
+) -> None:
+    first = plan(["firmware", "gpu_access"])
+    again = plan(steps, after(first, **changes), **arguments)
+    assert (again["calls"], len(answering.asked)) == (1, 2)
+    if changes.get("run") != "another":
+        assert "firmware-amd-graphics" in answering.asked[1]["packages"]  # what an earlier step wanted, too
+
+
+def test_a_step_that_was_applied_makes_facts_old_for_the_next(plan: Callable[..., Any]) -> None:
+    first = plan(["firmware", "gpu_access", "reboot"])
+    applied = plan(["gpu_access"], after(first), apply=True)
+    assert navilab(applied)["applied"] == ["gpu_access"]
+    assert plan(["firmware"], after(applied))["calls"] == 0
+    asked = plan(["gpu_access"], after(applied))
+    assert asked["calls"] == 1
+    assert navilab(asked)["applied"] == []  # these facts are new
+
+
+def test_checks_come_where_nothing_is_to_be_done(plan: Callable[..., Any], facts: dict[str, Any]) -> None:
+    facts["docker"]["images"] = {IMAGE: {"id": "sha256:1", "digests": [], "size": 1}}
+    assert navilab(plan(ALL))["checks"] == []
+    found = navilab(plan(["verify"]))
+    assert {check["status"] for check in found["checks"]} >= {"ok", "failed"}
+    assert not found["converged"]
+    assert "checks" not in plan(["verify"])  # nothing failed but what a check says
+    assert navilab(plan(["reboot", "verify"], apply=True))["checks"]
+
+
+def test_a_quiet_step_is_converged(plan: Callable[..., Any], facts: dict[str, Any]) -> None:
+    facts["user"]["groups"] = ["lab", "video", "render"]
+    found = navilab(plan(["gpu_access"], apply=True))
+    assert found["converged"] and found["due"] == found["applied"] == []
+
+
+def result_of(test: dict[str, Any], usable: bool) -> dict[str, Any]:
+    decision = {"usable": usable, "precision": "half", "first_cause": None, "evidence": "seen", "remedy": "other"}
+    said = {"schema": 1, "simulated": False, "torch": "2", "hip": "7", "seconds": 1, "decision": decision}
+    return {"item": test, "container": {"Output": json.dumps(said)}}
+
+
+def test_what_tests_find_goes_into_the_plan(plan: Callable[..., Any], facts: dict[str, Any]) -> None:
+    facts["docker"]["images"] = {IMAGE: {"id": "sha256:1", "digests": [], "size": 1}}
+    first = plan(["webui"])
+    (test,) = first["plan"]["selftests"]
+    here = after(first, applied=["webui"])
+    learned = plan(["webui"], here, selftests=[result_of(test, True)])
+    assert (learned["calls"], learned["plan"]["selftests"]) == (0, [])
+    assert "rocm7 0000:0a:00.0" in navilab(learned)["selftests"]["results"]
+    again = plan(["webui"], after(learned, applied=[]), forget_selftests=True, apply=False, check=True)
+    assert again["selftested"] and len(again["plan"]["selftests"]) == 1
+
+
+def test_a_pulled_image_counts(plan: Callable[..., Any], facts: dict[str, Any]) -> None:
+    facts["registry"] = {IMAGE: {"status": "found", "detail": "", "digest": None}}
+    first = plan(["webui"])
+    (test,), here = first["plan"]["selftests"], after(first)
+    pulled = [{"item": IMAGE, "image": {"Id": "sha256:9"}}]
+    learned = plan(["webui"], here, selftests=[result_of(test, True)], pulled=pulled)
+    assert (learned["plan"]["pull"], learned["plan"]["selftests"]) == ([], [])
+
+
+@pytest.mark.parametrize("arguments", [{}, {"steps": ["image"]}, {"steps": ["webui"], "aply": True}])
+def test_arguments_are_validated(act: Callable[..., Any], answering: Any, arguments: dict[str, Any]) -> None:
+    with pytest.raises(AnsibleError):
+        act(ActionModule, arguments, USUAL, answering)
+
+
+def test_a_builder_that_failed_stops_its_hosts(plan: Callable[..., Any], answering: Any) -> None:
+    failed = {"id": "disk_space", "evidence": "10 MiB are free", "remedy": "make room"}
+    build = {"webui_image_source": "build", "image_registry": "r.example", "ansible_play_hosts_all": ["one", "node1"]}
+    hosts: dict[str, Any] = {"one": {"image_failed": [failed]}}
+    assert ids(plan(["webui"], {**build, "hostvars": hosts})) == ["disk_space"]
+    hosts["one"] = {"image_asked": True}
+    assert ids(plan(["webui"], {**build, "hostvars": hosts})) == ["builder_reachable"]
+    assert answering.asked == []
+    hosts["one"] = {"image_asked": True, "image_published": {"rocm7": "r.example/webui@sha256:" + 64 * "0"}}
+    result = plan(["webui"], {**build, "hostvars": hosts, "webui_images": {}})
+    assert result["plan"]["pull"] == ["r.example/webui@sha256:" + 64 * "0"]
+
+
+def test_every_step_is_an_option() -> None:
+    assert next(iter(STEPS)) == "preflight" and set(STEPS) == set(ALL)

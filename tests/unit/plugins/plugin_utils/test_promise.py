@@ -1,0 +1,242 @@
+"""The promise of every plan: without actions its role changes nothing, and with nothing but facts it is made again."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.navilab.webui.plugins.module_utils import _types
+from ansible_collections.navilab.webui.plugins.plugin_utils._steps import (
+    STEPS,
+    amdgpu_dkms,
+    docker_engine,
+    firmware,
+    webui,
+)
+
+OBEYED = {
+    "preflight": "",
+    "verify": "",
+    "firmware": "source sources_absent install reinstall remove initramfs",
+    "amdgpu_dkms": "archive dkms headers_required headers_optional install fresh upgrade build hold remove remove_last "
+    "files_absent rollback",
+    "gpu_access": "create join leave",
+    "reboot": "required allowed reasons blocking",
+    "docker_engine": "install remove repository writes directories files_absent daemon_reload reload restart start",
+    "webui": "directories models pull act_on selftests remove_containers remove_images",
+}
+"""The fields of a step's plan that make its role's tasks change something."""
+UNIT = {"http": "http://proxy.example"}
+CA = {"r.example:5000": "PEM"}
+RUNNING = {
+    "id": "c0", "image": "x", "image_id": "sha256:1", "state": "running", "health": "healthy", "started_at": None,
+    "exit_code": 0, "error": "", "oom_killed": False, "restart_count": 0, "labels": {}, "user": "1000:1000",
+    "restart_policy": "unless-stopped", "memory": 0, "network_mode": "bridge", "ports": [], "devices": [],
+    "group_add": [], "read_only": True, "privileged": False, "pid": 1, "access": None,
+}  # fmt: skip
+
+
+def choose(random: random.Random, variables: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Variables as somebody may have set them."""
+    found = copy.deepcopy(variables)
+    for name in ("firmware", "gpu_access", "docker_engine", "webui"):
+        found[name]["state"] = random.choice(["present", "present", "present", "absent"])
+    found["amdgpu_dkms"].update(
+        __amdgpu_dkms_state=random.choice(["present", "absent"]),
+        tree=random.choice(["auto", "always", "never"]),
+        tree_mode=random.choice(["bind", "symlink", "directory"]),
+        version=random.choice(["", "", "1:6"]),
+    )
+    found["docker_engine"].update(
+        provider=random.choice(["debian", "docker-ce"]),
+        daemon=random.choice([{}, {"debug": True}, {"data-root": "/srv/docker"}]),
+        registry_cas=random.choice([{}, CA]),
+        proxy=random.choice([{}, UNIT]),
+        restart_ok=random.choice([True, False]),
+    )
+    found["webui"].update(
+        profile=random.choice(["auto", "auto", "rocm52", "cpu"]),
+        models=random.choice([[], [{"name": "m", "sha256": "0", "folder": "VAE"}]]),
+    )
+    found["reboot"]["ok"] = random.choice([True, False])
+    return found
+
+
+def provision(facts: Any, variables: dict[str, dict[str, Any]], seen: Callable[..., Any]) -> Any:
+    """The host as the roles leave it, with these variables and every step present."""
+    settings = {name: {**step.settings(variables), "state": "present"} for name, step in STEPS.items()}
+    facts["dpkg"]["packages"] |= {
+        name: {"installed": True, "version": "1:5.18.2.22.40-1504718.20.04", "held": True}
+        for name in ("firmware-amd-graphics", "python3-requests", "docker.io", "dkms", *amdgpu_dkms.DRIVER)
+    }
+    files = {docker_engine.ENABLED: seen("link"), "/etc/docker": seen("dir"), amdgpu_dkms.KEY: seen("file", "key")}
+    files |= {f"/etc/docker/certs.d/{name}/ca.crt": seen("file", pem) for name, pem in CA.items()}
+    files[docker_engine.PROXY_DROPIN] = seen("file", docker_engine.proxy_unit(UNIT), mode="0600")
+    source = firmware.source_file(facts)
+    assert source
+    files[source["path"]] = seen("file", source["content"])
+    found = amdgpu_dkms.plan(facts, settings["amdgpu_dkms"])
+    if found["tree"]["make"]:
+        tree = {"path": "/v", "file": "/etc/dkms/framework.conf", "kind": "bind", "fstab": True, "real": "/v"}
+        facts["dkms"]["tree"].update(tree)
+        files["/v"] = seen("dir")
+    files |= {amdgpu_dkms.SOURCE: seen("file", found["source"]), amdgpu_dkms.PIN: seen("file", found["pin"])}
+    below = ("", "/cache", "/webui_data", "/webui_data/models", "/webui_data/models/VAE", "/webui_data/models/VAE/m")
+    files |= {f"/home/lab/dockerx{path}": seen("dir", uid=1000, gid=1000) for path in below}
+    facts["files"] |= files
+    facts["firmware"].update(missing=[])
+    facts["user"]["groups"] = ["lab", "video", "render"]
+    release = facts["kernel"]["release"]
+    facts["kernel"]["headers"] = [release]
+    version = "5.18.2.22.40-1504718.20.04"
+    build = {
+        "version": version, "kernel": release, "arch": "x86_64", "linked": True, "installed": True, "files": [],
+    }  # fmt: skip
+    facts["dkms"]["modules"] = [{"name": "amdgpu", "versions": [version], "builds": [build], "failures": []}]
+    engine = settings["docker_engine"]
+    facts["docker"].update(
+        installed=True, running=True, provider="docker.io", config={**engine["daemon_defaults"], **engine["daemon"]}
+    )
+    images = settings["webui"]["images"].values()
+    facts["docker"]["images"] = {image: {"id": "sha256:1", "digests": [], "size": 1} for image in images}
+    for instance in webui.plan(facts, {**settings["webui"], "selftest_waive": "not here"})["instances"]:
+        ours = {"labels": instance["container"]["labels"], "memory": instance["memory_mib"] << 20}
+        facts["docker"]["containers"][instance["name"]] = {**RUNNING, **ours}
+        facts["http"][instance["name"]] = {"status": 200, "ready": True, "models": 1, "error": ""}
+    facts["records"] = {
+        "firmware": {"packages": ["firmware-amd-graphics"]},
+        "gpu_access": {"joined": {"lab": ["render", "video"]}},
+        "docker_engine": {
+            "packages": ["docker.io"], "daemon": engine["daemon_defaults"], "repository": False,
+            "files": [docker_engine.PROXY_DROPIN, "/gone"], "restart_pending": True,
+        },
+        "amdgpu_dkms": {**found["record"], "release": found["release"]},
+        "webui": {"containers": ["webui"], "images": sorted(images)},
+    }  # fmt: skip
+    return facts
+
+
+def drifts(facts: Any) -> list[Callable[[], Any]]:
+    """What may have come over a host since."""
+    kernel, docker, files, records = facts["kernel"], facts["docker"], facts["files"], facts["records"]
+    board, container = facts["boards"][0], docker["containers"].get("webui") or {}
+    tree = {"path": "/v", "file": "/etc/dkms/framework.conf", "kind": "bind", "fstab": True, "real": "/v"}
+    failure = {"version": "5.18", "kernel": kernel["release"], "log": "/l", "causes": [], "lines": []}
+    return [
+        *(lambda path=path: files.pop(path, None) for path in [*files]),
+        *(lambda path=path: files.get(path, {}).update(mode="0600", uid=7) for path in [*files]),
+        *(lambda name=name: records.pop(name, None) for name in [*records]),
+        *(lambda name=name: facts["dpkg"]["packages"].pop(name, None) for name in [*facts["dpkg"]["packages"]]),
+        lambda: facts["dpkg"]["broken"].extend(["docker.io", "amdgpu-dkms"]),
+        lambda: facts["dpkg"]["packages"].get("amdgpu-dkms", {}).update(held=False),
+        lambda: facts["firmware"].update(missing=["navi14_mec.bin"]),
+        lambda: facts["firmware"].update(initrd_stale=True, shadowed=["/lib/firmware/updates/x"]),
+        lambda: facts["firmware"].update(mec_by_board={board["bdf"]: 151}),
+        lambda: facts["apt"]["sources"][0]["components"].append("non-free-firmware"),
+        lambda: facts["groups"].update(render=None),
+        lambda: facts["user"].update(groups=["lab"]),
+        lambda: kernel.update(pending="6.1.0-57-amd64", installed=[*kernel["installed"], "6.1.0-57-amd64"]),
+        lambda: board.update(driver=None, render_node=None),
+        lambda: board.update(kfd_node=None),
+        lambda: facts.update(boards=[]),
+        lambda: facts["driver"].update(loaded=False),
+        lambda: facts["dkms"].update(leftovers=["/lib/modules/x/updates/dkms/amdgpu.ko"]),
+        lambda: facts["dkms"]["modules"][0].update(builds=[], failures=[failure]) if facts["dkms"]["modules"] else None,
+        lambda: facts["dkms"]["tree"].update(tree),
+        lambda: docker.update(running=False),
+        lambda: docker.update(restart_pending=True),
+        lambda: docker.update(config={}),
+        lambda: docker.update(config={**(docker["config"] or {}), "data-root": "/x"}),
+        lambda: docker.update(foreign_containers=2),
+        lambda: docker.update(images={}),
+        lambda: docker.update(containers={}),
+        lambda: container.update(state="exited"),
+        lambda: container.update(labels={"navilab.webui.spec": "older"}),
+        lambda: container.update(restart_policy="no", memory=1),
+        lambda: facts["http"].get("webui", {}).update(ready=False) or container.update(health="starting"),
+        lambda: records.get("amdgpu_dkms", {}).update(tree={"path": "/v", "mode": "bind"}),
+        lambda: records.get("amdgpu_dkms", {}).update(release="5.4.3"),
+        lambda: records.get("docker_engine", {}).update(daemon={"debug": True, "gone": 1}, repository=True),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_plan_without_actions_asks_for_nothing(
+    facts: dict[str, Any],
+    variables: dict[str, dict[str, Any]],
+    settings: dict[str, Any],  # it names an image for each profile
+    seen: Callable[..., Any],
+    seed: int,
+) -> None:
+    chance = random.Random(seed)
+    quiet = 0
+    for debian in (11, 12) * 5:
+        chosen = choose(chance, variables)
+        host: Any = copy.deepcopy(facts)
+        if debian == 11:
+            bullseye(host)
+        if chance.random() < 0.9:
+            provision(host, chosen, seen)
+        for drift in chance.sample(found := drifts(host), min(len(found), chance.randint(0, 4))):
+            drift()
+        kept = copy.deepcopy(host)
+        for name, step in STEPS.items():
+            plan = step.plan(host, step.settings(chosen))
+            assert host == kept, f"{name} changed the facts"
+            assert json.loads(json.dumps(plan)) == plan
+            assert step.plan(host, step.settings(chosen)) == plan
+            if plan["actions"] or plan["problems"]:
+                continue
+            quiet += 1
+            obeyed = {field: plan[field] for field in OBEYED[name].split() if plan[field]}
+            obeyed |= {key: value for key, value in plan.get("tree", {}).items() if value is True}
+            assert obeyed == {}, name
+            assert plan.get("record", {}) == (host["records"].get(name) or {}), name
+    assert quiet >= 10
+
+
+def bullseye(facts: Any) -> None:
+    """Debian 11, for which AMD's driver has a release."""
+    facts["release"]["codename"] = "bullseye"
+    facts["kernel"].update(release="5.10.0-46-amd64", version=[5, 10], installed=["5.10.0-46-amd64"])
+
+
+def test_a_host_as_the_roles_leave_it_has_nothing_to_do(
+    facts: dict[str, Any], variables: dict[str, dict[str, Any]], settings: dict[str, Any], seen: Callable[..., Any]
+) -> None:
+    bullseye(facts)
+    variables["_common"]["waive"] = {"selftest": "not here"}
+    variables["amdgpu_dkms"]["__amdgpu_dkms_state"] = "present"
+    variables["docker_engine"].update(proxy=UNIT, registry_cas=CA)
+    host = provision(facts, variables, seen)
+    plans = {name: step.plan(host, step.settings(variables)) for name, step in STEPS.items()}
+    assert {name: plan["actions"] for name, plan in plans.items()} == {name: [] for name in STEPS}
+
+
+def test_every_field_of_a_plan_is_known(facts: dict[str, Any], variables: dict[str, dict[str, Any]]) -> None:
+    described = {
+        "actions", "problems", "warnings", "record", "checks", "tree", "kernel", "codename", "user", "state",
+        "instances", "uid", "gid", "source", "pin", "version", "release", "loaded", "broken", "failure", "leftovers",
+        "initramfs", "restart_pending",
+    }  # fmt: skip
+    here: Any = facts
+    for name, step in STEPS.items():
+        fields = set(step.plan(here, step.settings(variables)))
+        assert fields <= described | set(OBEYED[name].split()), "say in OBEYED whether its role's tasks act on it"
+        assert set(OBEYED[name].split()) <= fields
+
+
+def test_the_hosts_of_these_tests_have_the_shape_of_facts(facts: dict[str, Any]) -> None:
+    hints = typing.get_type_hints(_types.Facts)
+    assert set(facts) == set(hints)
+    for key, hint in hints.items():
+        if typing.is_typeddict(hint):
+            assert set(facts[key]) == set(typing.get_type_hints(hint)), key
+    items = ((facts["boards"][0], _types.Board), (facts["drm"][0], _types.DrmNode), (RUNNING, _types.Container))
+    for item, hint in items:
+        assert set(item) == set(typing.get_type_hints(hint)), hint

@@ -1,0 +1,46 @@
+"""When the packages of firmware and docker_engine are one transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.navilab.webui.plugins.plugin_utils._together import together
+
+FIRMWARE = {"install": ["fw"], "source": {"path": "/s", "content": "deb"}, "record": {"packages": ["fw"]}}
+ENGINE = {
+    "install": ["docker.io"], "repository": False, "directories": ["/etc/docker"],
+    "writes": [{"path": "/d", "content": "{}", "mode": None, "secret": False}], "record": {"packages": ["docker.io"]},
+}  # fmt: skip
+DUE = ["firmware", "docker_engine"]
+
+
+def run(engine: dict[str, Any] = ENGINE, due: list[str] = DUE, **variables: Any) -> Any:
+    return together({"firmware": FIRMWARE, "docker_engine": engine}, due, variables)
+
+
+def test_both_come_in_at_once() -> None:
+    found = run()
+    assert found["install"] == ["fw", "docker.io"]
+    assert [write["path"] for write in found["writes"]] == ["/s", "/d"]
+    assert found["directories"] == ["/etc/docker"]
+    assert found["records"] == {"firmware": FIRMWARE["record"], "docker_engine": ENGINE["record"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "variables"),
+    [
+        ({"install": []}, {}),
+        ({"repository": True}, {}),  # its key goes first
+        ({}, {"due": ["firmware"]}),
+        ({}, {"ansible_run_tags": ["firmware"]}),
+        ({}, {"ansible_skip_tags": ["docker_engine"]}),
+    ],
+)
+def test_each_goes_its_own_way(changes: dict[str, Any], variables: dict[str, Any]) -> None:
+    assert run({**ENGINE, **changes}, **variables) == {"install": [], "writes": [], "directories": [], "records": {}}
+
+
+@pytest.mark.parametrize("tags", [["all"], ["tagged"], ["firmware", "docker_engine"]])
+def test_tags_that_let_both(tags: list[str]) -> None:
+    assert run(ansible_run_tags=tags)["install"]

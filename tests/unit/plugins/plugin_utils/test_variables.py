@@ -1,0 +1,119 @@
+"""The roles' variables: all that is wrong with them, of all roles together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.navilab.webui.plugins.plugin_utils import _variables
+from ansible_collections.navilab.webui.plugins.plugin_utils._variables import DEFAULTS, KNOWN, RENAMED, nulls
+
+ALL = [*KNOWN]
+TEMPLATED = {  # what a template of a default gives, where the test has no templates
+    "webui_user": "lab",
+    "reboot_ok": False,
+    "verify_min_memory_mib": 6000,
+}
+
+
+def read(roles: Iterable[str] = ALL, **own: Any) -> tuple[dict[str, dict[str, Any]], list[Any]]:
+    return _variables.read(roles, {**TEMPLATED, **own}, lambda value: value)
+
+
+def evidence(**own: Any) -> list[str]:
+    _settings, problems = read(**own)
+    assert all((check["id"], check["status"]) == ("variables", "failed") and check["remedy"] for check in problems)
+    return [check["evidence"] for check in problems]
+
+
+def test_nulls_are_named_however_deep() -> None:
+    settings = {"image": None, "models": [{"name": "a", "url": None}], "images": {"cpu": ""}, "port": 0, "ok": False}
+    assert nulls(settings) == ["image", "models.0.url"]
+    assert nulls(None, "port") == ["port"]
+    assert nulls("text") == nulls({}) == []
+
+
+def test_defaults_are_right_and_without_prefix() -> None:
+    settings, problems = read()
+    assert problems == []
+    assert settings["firmware"] == {"state": "present", "package": "firmware-amd-graphics"}
+    assert settings["_common"] == {"waive": {}, "shortcut": True}
+    assert settings["image"] == {"registry": ""}  # the rest is the builder's
+    assert settings["webui"]["models"][0]["folder"] == "Stable-diffusion"
+    assert settings["webui"]["profiles"]["cpu"]["gpu"] is False
+
+
+def test_the_specs_type_what_a_user_wrote() -> None:
+    settings, problems = read(
+        webui_port="7900", navilab_shortcut="no", webui_extra_args="--a,--b", firmware_state="absent"
+    )
+    assert problems == []
+    assert (settings["webui"]["port"], settings["_common"]["shortcut"]) == (7900, False)
+    assert settings["webui"]["extra_args"] == ["--a", "--b"]
+
+
+def test_all_roles_are_reported_together() -> None:
+    found = evidence(webui_port="many", firmware_state="gone", docker_engine_daemon="none", navilab_shortcut="perhaps")
+    assert [line.partition(":")[0] for line in found] == ["navilab", "firmware", "docker_engine", "webui"]
+    assert "value of firmware_state must be one of: present, absent, got: gone" in found[1]
+
+
+def test_only_the_roles_that_are_asked_for_count() -> None:
+    settings, problems = read(["firmware"], webui_port="many", image_profiles=7)
+    assert (list(settings), problems) == (["firmware"], [])
+
+
+@pytest.mark.parametrize(
+    ("own", "path"),
+    [
+        ({"webui_port": None}, "webui_port"),
+        ({"navilab_waive": {"kfd_open": None}}, "navilab_waive.kfd_open"),
+        ({"docker_engine_daemon": {"log-opts": {"tag": None}}}, "docker_engine_daemon.log-opts.tag"),
+        ({"webui_models": [{"name": "a", "url": None, "sha256": "0"}]}, "webui_models.0.url"),
+        ({"image_registry": None}, "image_registry"),
+    ],
+)
+def test_a_key_without_a_value_is_no_default(own: dict[str, Any], path: str) -> None:
+    assert evidence(**own) == [f"{path}: it has no value"]
+
+
+def test_an_option_that_nobody_set_is_not_there() -> None:
+    settings, _problems = read(webui_models=[{"name": "a", "sha256": "0"}], docker_engine_proxy={"http": "http://p"})
+    assert settings["webui"]["models"] == [{"name": "a", "sha256": "0", "folder": "Stable-diffusion"}]
+    assert settings["docker_engine"]["proxy"] == {"http": "http://p"}
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_a_renamed_variable_says_what_took_its_place(old: str) -> None:
+    (line,) = evidence(**{old: {"kfd_open": "no driver"}})
+    assert line.startswith(f"{old}: it is now navilab_waive")
+
+
+def test_renamed_variables_are_nowhere_any_more() -> None:
+    assert not set(RENAMED) & set(DEFAULTS)
+    assert not any(old in role.specs for role in KNOWN.values() for old in RENAMED)
+
+
+def test_a_template_that_fails_names_its_variable() -> None:
+    def template(value: Any) -> Any:
+        if isinstance(value, str) and "{{" in value:
+            raise ValueError("'mine' is undefined")
+        return value
+
+    _settings, problems = _variables.read(["firmware"], {"firmware_package": "{{ mine }}"}, template)
+    assert [check["evidence"] for check in problems] == ["firmware_package: 'mine' is undefined"]
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_defaults_equal_specs(name: str) -> None:
+    def documented(specs: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: spec["default"] for key, spec in specs.items() if spec.get("default") is not None}
+
+    role = KNOWN[name]
+    path = _variables.ROLES / name / "defaults" / "main.yml"
+    assert role.defaults == (yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    assert {key: value for key, value in role.defaults.items() if key in role.specs} == documented(role.specs)
+    assert all(key.startswith(role.prefix) for key in role.specs)
+    assert all(key.startswith((role.prefix, f"__{name}_")) for key in role.constants)
