@@ -100,7 +100,7 @@ def _add_playbook(commands: Any, name: str, playbook: str, purpose: str) -> None
 
 
 def _add_image(commands: Any) -> None:
-    purpose = "the webui's image: build it, look into it"
+    purpose = "the webui's image: build it, inspect it"
     top = commands.add_parser("image", help=purpose, description=purpose)
     words = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     _add_playbook(words, "build", *BUILD)
@@ -177,7 +177,10 @@ def ask_passwords(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def document(outcome: Outcome) -> dict[str, Any]:
-    """`verify --json`, `selftest --json`: the checks of each host, as the playbook returned them, and how it ended."""
+    """`verify --json`, `selftest --json`: the checks of each host, as the collection returned them, and how it ended.
+
+    A host that could not be reached has the failed check `reachable`.
+    """
     return {
         "exit_code": int(outcome.exit),
         "meaning": outcome.exit.meaning,
@@ -186,10 +189,14 @@ def document(outcome: Outcome) -> dict[str, Any]:
             host.name: {
                 "status": host.status.value,
                 "passed": host.status in (Status.OK, Status.CHANGED),
-                "checks": list(host.checks),
-                "failures": [{"step": str(failure.step), "message": failure.message} for failure in host.failures],
+                "checks": list(host.report.all_checks),
+                "failures": [
+                    {"step": str(failure.step), "message": "\n".join(failure.lines), "checks": list(failure.checks)}
+                    for failure in host.failures
+                ],
             }
             for host in outcome.run.hosts.values()
+            if host.report.shown
         },
     }
 

@@ -4,26 +4,30 @@ Pure: no clock, no files, no terminal. `fold(run, event)` gives the next state a
 everything is frozen, so that the screen's thread may read a state while the next one is made.
 
 The input is the documented event of ansible-runner: `event` (its name), `created` (ISO time), `stdout` (what
-ansible-playbook printed for it) and `event_data` (play, role, task, host, res).
+ansible-playbook printed for it) and `event_data` (play, role, task, host, res). What results mean for a host is the
+collection's knowledge (plugin_utils/_report.py, which the callback reads too); here is what one sees while it runs.
+Every text that comes from a host is clean of control characters.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
+
+from ansible_collections.navilab.webui.plugins.plugin_utils import _report
+from ansible_collections.navilab.webui.plugins.plugin_utils._report import Failure, HostReport, Step
+from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean, clean_lines
 
 Event = Mapping[str, Any]
 
-REPORT_PLAYS = frozenset({"Summary", "Plan"})
-"""Plays whose debug messages are the playbook's report; they run once, on any host, and are no step of that host."""
+SPEAKS = frozenset({"debug", "ansible.builtin.debug"})
+"""Actions that only say something."""
 
-DEBUG = frozenset({"debug", "ansible.builtin.debug"})
 WARNING = "[WARNING]: "
 BANNER = re.compile(r"\A\n*(?:TASK|RUNNING HANDLER) \[.*\] \**\n+")
 """A task's title, which Ansible prints with its first line of output where skipped hosts aren't shown."""
@@ -54,32 +58,12 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A task and the room that it belongs to: its role, or its play outside of roles."""
-
-    room: str = ""
-    task: str = ""
-
-    def __str__(self) -> str:
-        return ": ".join(filter(None, (self.room, self.task)))
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A task that failed, or that couldn't reach its host."""
-
-    step: Step
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class Host:
     """One host's line. Times are seconds since the epoch."""
 
     name: str
     status: Status = Status.WAITING
     busy: bool = False
-    step: Step = field(default_factory=Step)
     roles: frozenset[str] = frozenset()
     progress: str = ""
     started: float = 0.0
@@ -87,21 +71,17 @@ class Host:
     ended: float = 0.0
     ok: int = 0
     changed: int = 0
-    failures: tuple[Failure, ...] = ()
-    checks: tuple[Mapping[str, Any], ...] = ()
+    report: HostReport = field(default_factory=lambda: HostReport(""))
 
     @property
-    def waits_for_reboot(self) -> bool:
-        """Whether it stopped for no other reason than a reboot that is due, which the role reboot says so."""
-        return self._stopped_by("reboot_required")
+    def step(self) -> Step:
+        """The task that it is at."""
+        return self.report.step
 
     @property
-    def is_out_of_reach(self) -> bool:
-        """Whether nothing answered there: the look says so by name, and lets the run go on to the table."""
-        return self._stopped_by("reachable")
-
-    def _stopped_by(self, check: str) -> bool:
-        return bool(self.failures) and self.failures[-1].message.startswith(f"{check}:")
+    def failures(self) -> tuple[Failure, ...]:
+        """What failed; at the end without what a rescue took back."""
+        return self.report.failures
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +100,6 @@ class Run:
     """The whole run. `finished` once Ansible printed its recap; `pid` is ansible-playbook's."""
 
     hosts: Mapping[str, Host] = field(default_factory=lambda: MappingProxyType({}))
-    reports: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     finished: bool = False
     pid: int | None = None
@@ -129,6 +108,11 @@ class Run:
     def began(self) -> bool:
         """Whether a task was started on any host."""
         return any(host.started for host in self.hosts.values())
+
+    @property
+    def reports(self) -> tuple[HostReport, ...]:
+        """What is to be said of each of the lab's hosts."""
+        return tuple(host.report for host in self.hosts.values() if host.report.shown)
 
     def having(self, status: Status) -> tuple[Host, ...]:
         """The hosts of one status."""
@@ -152,27 +136,12 @@ def fold(run: Run, event: Event) -> tuple[Run, Notes]:
 
 def text_of(event: Event) -> str:
     """What ansible-playbook printed for an event, with plain line ends (it writes to a terminal)."""
-    return str(event.get("stdout") or "").replace("\r\n", "\n").replace("\r", "")
+    text = str(event.get("stdout") or "").replace("\r\n", "\n").replace("\r", "")
+    return "\n".join(map(_with_indent, text.split("\n")))
 
 
-def message_of(result: Mapping[str, Any]) -> str:
-    """Why a result failed, in words: its message, else what the command said; of a loop, each item's."""
-    items = [item for item in result.get("results") or () if isinstance(item, Mapping) and item.get("failed")]
-    if items:
-        return "\n".join(f"{item.get('_ansible_item_label', item.get('item'))}: {message_of(item)}" for item in items)
-    parts = [result.get("msg"), *(result.get(key) for key in ("module_stderr", "stderr", "stdout"))]
-    texts = [_text(part).strip() for part in parts if part]
-    if "msg" in result and not result.get("rc"):
-        texts = texts[:1]  # a module's own words; only a command's need what it printed
-    return "\n".join(dict.fromkeys(texts)) or "failed without a message"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Sequence):
-        return "\n".join(map(_text, value))
-    return json.dumps(value, indent=2, sort_keys=True, default=str)
+def _with_indent(line: str) -> str:
+    return clean(f"|{line}")[1:]
 
 
 def _time(event: Event) -> float:
@@ -195,8 +164,12 @@ def _result(event: Event) -> Mapping[str, Any]:
 
 def _step(event: Event) -> Step:
     data = _data(event)
-    room = str(data.get("role") or data.get("play") or "")
-    return Step(room.rpartition(".")[2] if data.get("role") else room, str(data.get("task") or ""))
+    return _report.step_of(data.get("role"), data.get("play"), data.get("task"))
+
+
+def _action(event: Event) -> str:
+    data = _data(event)
+    return str(data.get("resolved_action") or data.get("task_action") or "")
 
 
 def _put(run: Run, host: Host) -> Run:
@@ -205,11 +178,11 @@ def _put(run: Run, host: Host) -> Run:
 
 def _host(run: Run, event: Event) -> Host:
     name = str(_data(event).get("host") or "")
-    return run.hosts.get(name) or Host(name)
+    return run.hosts.get(name) or _new(name)
 
 
-def _is_report(event: Event) -> bool:
-    return _data(event).get("play") in REPORT_PLAYS
+def _new(name: str) -> Host:
+    return Host(name, report=HostReport(name))
 
 
 def _warnings(run: Run, event: Event) -> tuple[Run, Notes]:
@@ -223,60 +196,55 @@ def _warnings(run: Run, event: Event) -> tuple[Run, Notes]:
 
 
 def _on_start(run: Run, event: Event) -> tuple[Run, Notes]:
-    if _is_report(event):
-        return run, ()
-    before, step, now = _host(run, event), _step(event), _time(event)
+    before, step, now, data = _host(run, event), _step(event), _time(event), _data(event)
     host = replace(
         before,
         status=Status.RUNNING,
         busy=True,
-        step=step,
+        report=_report.start(before.report, step, _action(event)),
         progress="",
         started=before.started or now,
         step_started=now,
         ended=0.0,
     )
-    if not _data(event).get("role") or step.room in before.roles:
+    if not data.get("role") or step.role in before.roles:
         return _put(run, host), ()
-    return _put(run, replace(host, roles=before.roles | {step.room})), (Note(Kind.STEP, now, host.name, step),)
+    return _put(run, replace(host, roles=before.roles | {step.role})), (Note(Kind.STEP, now, host.name, step),)
 
 
 def _on_ok(run: Run, event: Event) -> tuple[Run, Notes]:
-    result, now = _result(event), _time(event)
-    said = _said(result) if _data(event).get("task_action") in DEBUG else ""
-    if _is_report(event):
-        return (replace(run, reports=(*run.reports, said)) if said else run), ()
-    host = _rest(_host(run, event), event)
+    result = _result(event)
     changed = bool(result.get("changed"))
-    host = replace(host, ok=host.ok + 1, changed=host.changed + changed, checks=_checks(result) or host.checks)
-    kinds = [kind for kind, happened in ((Kind.CHANGED, changed), (Kind.MESSAGE, said)) if happened]
-    return _put(run, host), tuple(Note(kind, now, host.name, _step(event), said) for kind in kinds)
+    host = _rest(run, event, "ok")
+    host = replace(host, ok=host.ok + 1, changed=host.changed + changed)
+    messages = _sentences(result) + (_said(result) if _data(event).get("task_action") in SPEAKS else ())
+    notes = [(Kind.CHANGED, "")] * changed + [(Kind.MESSAGE, text) for text in messages]
+    return _put(run, host), tuple(Note(kind, _time(event), host.name, host.step, text) for kind, text in notes)
 
 
 def _on_skipped(run: Run, event: Event) -> tuple[Run, Notes]:
-    return (run if _is_report(event) else _put(run, _rest(_host(run, event), event))), ()
+    return _put(run, _rest(run, event, "ok")), ()
 
 
 def _on_failed(run: Run, event: Event) -> tuple[Run, Notes]:
-    result = _result(event)
-    host = _rest(_host(run, event), event)
-    host = replace(host, checks=_checks(result) or host.checks)
     if _data(event).get("ignore_errors"):
-        return _put(run, host), ()
-    return _fail(run, host, event, Kind.FAILED)
+        return _put(run, _rest(run, event, "ignored")), ()
+    return _fail(run, event, "failed")
 
 
 def _on_unreachable(run: Run, event: Event) -> tuple[Run, Notes]:
-    return _fail(run, _rest(_host(run, event), event), event, Kind.UNREACHABLE)
+    return _fail(run, event, "unreachable")
 
 
 def _on_verbose(run: Run, event: Event) -> tuple[Run, Notes]:
     """A line which an action plugin displayed while it works: `host: role: what it does (42 s)`."""
+    if _action(event) == _report.PLAN:
+        return run, ()  # it shows what its result has as data
     name, colon, text = BANNER.sub("", text_of(event)).strip().partition(": ")
     host = run.hosts.get(name)
     if not colon or host is None or not host.busy or "\n" in text:
         return run, ()
-    text = text.removeprefix(f"{host.step.room}: ")
+    text = text.removeprefix(f"{host.step.role}: ")
     return _put(run, replace(host, progress=text)), (Note(Kind.PROGRESS, _time(event), name, host.step, text),)
 
 
@@ -293,10 +261,10 @@ def _on_stats(run: Run, event: Event) -> tuple[Run, Notes]:
 
     troubled = {name for what in ("failures", "dark") for name in stats.get(what) or {} if count(what, name)}
     for name in [*run.hosts, *sorted(troubled - set(run.hosts))]:
-        host = run.hosts.get(name) or Host(name)
-        if count("failures", name) and not host.is_out_of_reach:
+        host = run.hosts.get(name) or _new(name)
+        if count("failures", name):
             status = Status.FAILED
-        elif count("dark", name) or host.is_out_of_reach:
+        elif count("dark", name):
             status = Status.UNREACHABLE
         else:
             status = Status.CHANGED if count("changed", name) else Status.OK
@@ -305,6 +273,7 @@ def _on_stats(run: Run, event: Event) -> tuple[Run, Notes]:
             replace(
                 host,
                 status=status,
+                report=_report.conclude(host.report, count("failures", name), count("dark", name)),
                 busy=False,
                 progress="",
                 ok=count("ok", name),
@@ -315,28 +284,32 @@ def _on_stats(run: Run, event: Event) -> tuple[Run, Notes]:
     return replace(run, finished=True), ()
 
 
-def _rest(host: Host, event: Event) -> Host:
+def _rest(run: Run, event: Event, kind: _report.Kind) -> Host:
     """A host whose task is over: until the next one starts it waits for the others."""
-    return replace(host, busy=False, progress="", ended=_time(event))
+    host = _host(run, event)
+    report = _report.fold(host.report, _step(event), kind, _result(event))
+    return replace(host, report=report, busy=False, progress="", ended=_time(event))
 
 
-def _fail(run: Run, host: Host, event: Event, kind: Kind) -> tuple[Run, Notes]:
-    failure = Failure(_step(event), message_of(_result(event)))
-    host = replace(host, failures=(*host.failures, failure))
-    return _put(run, host), (Note(kind, _time(event), host.name, failure.step, failure.message),)
+def _fail(run: Run, event: Event, kind: Literal["failed", "unreachable"]) -> tuple[Run, Notes]:
+    host = _rest(run, event, kind)
+    text = "\n".join(host.failures[-1].lines)
+    return _put(run, host), (Note(Kind(kind), _time(event), host.name, host.step, text),)
 
 
-def _said(result: Mapping[str, Any]) -> str:
+def _sentences(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the plan that a role is about to obey says."""
+    plan = result.get("plan") if result.get("applies") else None
+    texts = [plan.get(key) for key in ("actions", "warnings")] if isinstance(plan, Mapping) else []
+    return tuple(clean(text) for part in texts if isinstance(part, list) for text in part)
+
+
+def _said(result: Mapping[str, Any]) -> tuple[str, ...]:
     """What a debug task said, over all items of a loop."""
-    results = result.get("results") or [result]
-    return "\n".join(_text(item["msg"]) for item in results if item.get("msg") and not item.get("skipped"))
-
-
-def _checks(result: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    checks = result.get("checks")
-    if not isinstance(checks, list):
-        return ()
-    return tuple(check for check in checks if isinstance(check, Mapping) and {"id", "status"} <= check.keys())
+    items = [item for item in result.get("results") or [result] if isinstance(item, Mapping)]
+    said = [item["msg"] for item in items if item.get("msg") and not item.get("skipped")]
+    lines = clean_lines("\n".join(map(_report.text_of, said)))
+    return (lines,) if lines else ()
 
 
 _HANDLERS: Mapping[str, Callable[[Run, Event], tuple[Run, Notes]]] = {

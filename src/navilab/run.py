@@ -31,6 +31,9 @@ from navilab import events
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout: the driver runs the playbooks that lie beside it."""
 
+REPORT = "navilab.webui.report"
+"""The callback that says at the end what came of each host."""
+
 KEEP = 20
 GRACE = 10.0
 """Seconds that ansible-playbook gets to end after the first Ctrl-C; then, or at the second one, it is killed."""
@@ -98,7 +101,7 @@ class Outcome:
         if not self.run.finished or not self.run.hosts:
             return Exit.INTERNAL if self.run.began else Exit.NOTHING_RAN
         failed = self.run.having(events.Status.FAILED)
-        if not all(host.waits_for_reboot for host in failed):
+        if not all(host.report.waits_for_reboot for host in failed):
             return Exit.FAILED
         if self.run.having(events.Status.UNREACHABLE):
             return Exit.UNREACHABLE
@@ -194,10 +197,12 @@ def run(
 
 def environment(outer: Mapping[str, str], root: Path = ROOT) -> dict[str, str]:
     """What a run adds to the caller's environment."""
-    collections = (str(root / ".navilab" / "collections"), outer.get("ANSIBLE_COLLECTIONS_PATH", ""))
+    collections = (str(root / "collections"), outer.get("ANSIBLE_COLLECTIONS_PATH", ""))
+    callbacks = dict.fromkeys([*outer.get("ANSIBLE_CALLBACKS_ENABLED", "").split(","), REPORT])
     return {
         "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
         "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(filter(None, collections)),
+        "ANSIBLE_CALLBACKS_ENABLED": ",".join(filter(None, callbacks)),  # the log has its table too
         "ANSIBLE_NOCOLOR": "1",  # the log is text; the colours on the terminal are the screen's
         "ANSIBLE_FORCE_COLOR": "0",
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), outer.get("PATH", os.defpath))),

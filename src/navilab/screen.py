@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from ansible_collections.navilab.webui.plugins.plugin_utils._report import causes, remarks, tables, ways
 from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
@@ -43,7 +44,7 @@ class Screen:
         self._clock = clock
         self._run = Run()
         self._spinners: dict[str, Spinner] = {}
-        self._told: dict[str, float] = {}
+        self._shown: dict[str, float] = {}
         self._unicode = console.encoding.lower().startswith("utf")
         live = console.is_terminal and not console.is_dumb_terminal and not verbatim
         self._live = (
@@ -88,13 +89,20 @@ class Screen:
         return table
 
     def finish(self, outcome: Outcome, again: str) -> None:
-        """The playbook's own report, each failure, and where the log is."""
+        """Causes, table, and where the log is."""
         run = outcome.run
-        for report in run.reports if not self._verbatim else ():
-            self._print(f"\n{report.rstrip()}")
-        for host in (*run.having(Status.FAILED), *run.having(Status.UNREACHABLE)):
-            self._print(f"\n{host.name}: {host.status}", STYLE[host.status])
-            self._print("\n".join(failures(host)))
+        if run.finished and not self._verbatim:  # where Ansible's output is shown, the callback said it
+            for host in run.hosts.values():
+                head, *rows = causes([host.report]) or [""]
+                if head:
+                    self._print(f"\n{head}", STYLE[host.status])
+                    self._print("\n".join(rows))
+            if table := tables(run.reports):
+                self._print(f"\n{table}")
+            if lines := remarks(run.reports):
+                self._print("\n".join(["", *lines]))
+            if lines := ways(run.reports):
+                self._print("\n".join(["", *lines]))
         if outcome.exit in (Exit.NOTHING_RAN, Exit.INTERNAL):
             self._print("\n" + "\n".join(_tail(outcome.log.read_text(encoding="utf-8").splitlines())))
         self._print("")
@@ -116,11 +124,11 @@ class Screen:
         else:
             mark = Text((MARK if self._unicode else PLAIN_MARK).get(host.status, " "), style)
         if host.failures and (final or not host.progress):
-            step = Text(_first_line(f"{host.failures[-1].step.room}: {host.failures[-1].message}"), "red")
+            step = Text(f"{host.failures[-1].step.role}: {host.failures[-1].lines[0]}", "red")
         elif final:
             step = Text("")
         else:
-            step = Text(f"{host.step.room}: {host.progress}" if host.progress else str(host.step))
+            step = Text(f"{host.step.role}: {host.progress}" if host.progress else str(host.step))
         step.no_wrap, step.overflow = True, "ellipsis"
         since, until = (host.started, host.ended) if final else (host.step_started, self._clock())
         return (
@@ -135,9 +143,9 @@ class Screen:
     def _is_due(self, note: Note) -> bool:
         if note.kind is not Kind.PROGRESS:
             return True
-        if note.time - self._told.get(note.host, float("-inf")) < PROGRESS_EVERY:
+        if note.time - self._shown.get(note.host, float("-inf")) < PROGRESS_EVERY:
             return False
-        self._told[note.host] = note.time
+        self._shown[note.host] = note.time
         return True
 
     def _print(self, text: str, style: str = "") -> None:
@@ -147,36 +155,24 @@ class Screen:
 def line(note: Note) -> str:
     """A note as one line of a log: `12:00:05 sim-bookworm: docker_engine: Install the engine: changed`."""
     if note.kind is Kind.DIFF:
-        return f"{note.host}: {note.step}\n{note.text}"
+        return f"{note.host}: {note.step}\n" + "\n".join(f"  {row}" for row in note.text.split("\n"))
     if note.kind is Kind.WARNING:
         return f"warning: {note.text}"
     if note.kind is Kind.MESSAGE:
         return f"{note.host}: " + note.text.replace("\n", f"\n{' ' * (len(note.host) + 2)}")
     words = {
-        Kind.STEP: (note.step.room, "started"),
-        Kind.PROGRESS: (note.step.room, note.text),
+        Kind.STEP: (note.step.role, "started"),
+        Kind.PROGRESS: (note.step.role, note.text),
         Kind.CHANGED: (str(note.step), "changed"),
     }.get(note.kind, (str(note.step), f"{note.kind}: {_first_line(note.text)}"))
     moment = time.strftime("%H:%M:%S", time.localtime(note.time))
     return f"{moment} {': '.join(filter(None, (note.host, *words)))}"
 
 
-def failures(host: Host) -> list[str]:
-    """A failed host's causes: the last message, which the playbook composed, and before it what that one leaves out."""
-    last = host.failures[-1].message if host.failures else "see the log"
-    causes = [failure for failure in host.failures[:-1] if failure.message not in last]
-    lines = [text for cause in causes for text in (f"  {cause.step}:", *_indented(cause.message, 4))]
-    return lines + list(_indented(last, 2))
-
-
 def duration(seconds: float) -> str:
     """`7 s`, `1:05`."""
     whole = max(0, int(seconds))
     return f"{whole} s" if whole < 60 else f"{whole // 60}:{whole % 60:02}"
-
-
-def _indented(text: str, width: int) -> Iterable[str]:
-    return (" " * width + row for row in text.rstrip().splitlines())
 
 
 def _first_line(text: str) -> str:

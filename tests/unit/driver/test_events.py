@@ -1,5 +1,5 @@
 """The reducer, on the events of a real run (tests/fixtures/driver/site.jsonl): three hosts, of which one goes through,
-one fails in a role and is rescued until the last play, one can't be reached."""
+one fails in a rescue that says what is wrong, one can't be reached."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.navilab.webui.plugins.plugin_utils._report import Step
 
-from navilab.events import Kind, Note, Run, Status, Step, fold, message_of
+from navilab.events import Kind, Note, Run, Status, fold, text_of
 
 RECORDED = Path(__file__).resolve().parents[2] / "fixtures" / "driver" / "site.jsonl"
+CAUSE = "driver_bound: modprobe: not loaded. Remedy: reboot."
 
 
 def recorded() -> list[dict[str, Any]]:
@@ -46,40 +48,49 @@ class TestRecordedRun:
         }
         assert run.finished
         assert run.pid == 4711
-        assert [(host.ok, host.changed) for host in run.hosts.values()] == [(7, 2), (3, 1), (1, 0)]
+        assert [(host.ok, host.changed) for host in run.hosts.values()] == [(9, 2), (4, 1), (0, 0)]
 
-    def test_the_summary_is_the_playbooks_own_text(self) -> None:
+    def test_the_reports_are_made_of_data(self) -> None:
         run, _ = play(recorded())
-        assert run.reports == ("host    result\ngood    ok\nbroken  failed",)
+        assert [report.result for report in run.reports] == [
+            "verified, 1 waived",
+            "failed: driver_bound",
+            "unreachable: ssh: connect to host 192.0.2.1 port 22: Connection refused",
+        ]
 
-    def test_failures_are_those_that_were_not_ignored(self) -> None:
+    def test_failures_are_those_that_were_neither_ignored_nor_rescued(self) -> None:
         run, _ = play(recorded())
         assert run.hosts["good"].failures == ()
-        assert [(str(failure.step), failure.message) for failure in run.hosts["broken"].failures] == [
-            ("firmware: Judge", "non-zero return code"),
-            ("Result: Fail the hosts that did not get there", "driver_bound: non-zero return code\nremedy: reboot"),
-        ]
+        (failure,) = run.hosts["broken"].failures
+        assert (str(failure.step), failure.lines) == ("firmware: Stop, since the driver did not load", (CAUSE,))
         assert "Connection refused" in run.hosts["away"].failures[0].message
 
     def test_notes(self) -> None:
         _, notes = play(recorded())
-        told = [(note.kind, note.host, note.step.room, note.text.partition("\n")[0]) for note in notes]
-        assert told == [
-            (Kind.STEP, "good", "firmware", ""),
-            (Kind.STEP, "broken", "firmware", ""),
-            (Kind.STEP, "away", "firmware", ""),
-            (Kind.UNREACHABLE, "away", "firmware", told[3][3]),
-            (Kind.DIFF, "good", "firmware", "--- before"),
-            (Kind.CHANGED, "good", "firmware", ""),
-            (Kind.DIFF, "broken", "firmware", "--- before"),
-            (Kind.CHANGED, "broken", "firmware", ""),
-            (Kind.FAILED, "broken", "firmware", "non-zero return code"),
-            (Kind.STEP, "good", "webui", ""),
-            (Kind.PROGRESS, "good", "webui", "loading the model (42 s)"),
-            (Kind.WARNING, "", "", told[11][3]),
-            (Kind.MESSAGE, "good", "webui", "http://127.0.0.1:7860"),
-            (Kind.FAILED, "broken", "Result", "driver_bound: non-zero return code"),
+        said = [(note.kind, note.host, note.step.role, note.text.partition("\n")[0]) for note in notes]
+        assert sorted(said[:1]) == [(Kind.UNREACHABLE, "away", "Plan", said[0][3])]
+        assert said[0][3].startswith("reachable: Failed to connect")
+        action = "install firmware-amd-graphics"
+        of_good = [(kind, role, text) for kind, host, role, text in said if host == "good"]
+        assert of_good == [
+            (Kind.STEP, "firmware", ""),
+            (Kind.MESSAGE, "firmware", action),
+            (Kind.DIFF, "firmware", "--- before"),
+            (Kind.CHANGED, "firmware", ""),
+            (Kind.STEP, "webui", ""),
+            (Kind.PROGRESS, "webui", "loading the model (42 s)"),
+            (Kind.MESSAGE, "webui", "http://127.0.0.1:7860"),
         ]
+        of_broken = [(kind, role, text) for kind, host, role, text in said if host == "broken"]
+        assert of_broken == [
+            (Kind.STEP, "firmware", ""),
+            (Kind.MESSAGE, "firmware", action),
+            (Kind.DIFF, "firmware", "--- before"),
+            (Kind.CHANGED, "firmware", ""),
+            (Kind.FAILED, "firmware", "non-zero return code"),
+            (Kind.FAILED, "firmware", CAUSE),
+        ]
+        assert [text[:20] for kind, _, _, text in said if kind is Kind.WARNING] == ["a warning that is lo"]
 
     def test_progress_is_shown_until_the_task_ends(self) -> None:
         sequence = recorded()
@@ -120,27 +131,25 @@ class TestFold:
     def test_takes_any_event(self, odd: dict[str, Any]) -> None:
         fold(Run(), odd)
 
-    def test_a_failure_on_the_controller_in_a_report_is_seen(self) -> None:
-        run, _ = play(
-            [
-                event("runner_on_start", "localhost", play="Summary"),
-                event("runner_on_failed", "localhost", play="Summary", res={"msg": "no such filter"}),
-                event("playbook_on_stats", failures={"localhost": 1}, processed={"localhost": 1}),
-            ]
-        )
-        assert run.hosts["localhost"].status is Status.FAILED
-        assert run.hosts["localhost"].failures[0].message == "no such filter"
+    def test_a_host_that_only_the_recap_names_is_failed(self) -> None:
+        run, _ = play([event("playbook_on_stats", failures={"b": 1}, processed={"b": 1})])
+        assert run.hosts["b"].status is Status.FAILED
+        assert run.reports[0].result.startswith("failed: ")
 
-    def test_a_report_makes_no_host(self) -> None:
+    def test_an_unreachable_host_that_the_play_ignores_is_good(self) -> None:
         run, _ = play(
             [
-                event("runner_on_start", "localhost", play="Summary"),
-                event("runner_on_ok", "localhost", play="Summary", task_action="debug", res={"msg": "table"}),
-                event("playbook_on_stats", ok={"localhost": 1}, processed={"localhost": 1}),
+                event("runner_on_start"),
+                event("runner_on_unreachable", res={"msg": "no route", "unreachable": True}),
+                event("playbook_on_stats", ok={"a": 1}, ignored={"a": 1}, processed={"a": 1}),
             ]
         )
-        assert run.hosts == {}
-        assert run.reports == ("table",)
+        assert run.hosts["a"].status is Status.OK
+        assert run.hosts["a"].failures == ()
+
+    def test_the_controller_at_work_is_none_of_the_labs_hosts(self) -> None:
+        run, _ = play([event("runner_on_start", "localhost"), event("runner_on_ok", "localhost", res={"msg": "built"})])
+        assert run.reports == ()
 
     def test_a_rescued_failure_is_no_failure(self) -> None:
         run, _ = play(
@@ -156,9 +165,12 @@ class TestFold:
     def test_checks_are_kept_whether_they_passed_or_not(self, name: str) -> None:
         checks = [{"id": "release", "status": "ok"}, {"id": "kfd_node", "status": "failed"}]
         run, _ = fold(Run(), event(name, res={"checks": checks, "msg": ""}))
-        assert list(run.hosts["a"].checks) == checks
+        assert [(item["id"], item["status"]) for item in run.hosts["a"].report.checks] == [
+            ("release", "ok"),
+            ("kfd_node", "failed"),
+        ]
 
-    def test_a_warning_is_told_once(self) -> None:
+    def test_a_warning_is_shown_once(self) -> None:
         lines = {"event": "runner_on_ok", "stdout": "[WARNING]: old\r\nok: [a]\r\n", "event_data": {"host": "a"}}
         run, notes = play([lines, lines])
         assert run.warnings == ("old",)
@@ -170,6 +182,18 @@ class TestFold:
         _, notes = fold(Run(), event("runner_on_ok", task_action="ansible.builtin.debug", res=res))
         assert [note.text for note in notes] == ["one\ntwo\nthree"]
 
+    def test_what_a_plan_says_comes_from_its_data_alone(self) -> None:
+        plan = {"resolved_action": "navilab.webui.plan", "role": "navilab.webui.firmware"}
+        result = {"plan": {"actions": ["install x"], "warnings": ["old"]}, "applies": True}
+        _, notes = play(
+            [
+                event("runner_on_start", **plan),
+                event("verbose", **plan) | {"stdout": "a: firmware: install x"},
+                event("runner_on_ok", **plan, res=result),
+            ]
+        )
+        assert [(note.kind, note.text) for note in notes[1:]] == [(Kind.MESSAGE, "install x"), (Kind.MESSAGE, "old")]
+
     def test_a_diff_is_without_the_tasks_banner(self) -> None:
         item = event("runner_on_file_diff") | {"stdout": "\r\nTASK [x : y] *****\r\n--- before\r\n+++ after\r\n"}
         _, notes = fold(Run(), item)
@@ -179,27 +203,25 @@ class TestFold:
         run, _ = fold(Run(), event("runner_on_start", role="navilab.webui.firmware"))
         assert run.hosts["a"].step == Step("firmware", "Do it")
 
+    def test_what_a_host_says_is_clean(self) -> None:
+        evil = "x\x1b[2J\rgood: failed"
+        spoken: dict[str, dict[str, Any]] = {
+            "runner_on_ok": {"task_action": "debug", "res": {"msg": evil, "plan": {"actions": [evil, f"a\n{evil}"]}}},
+            "runner_on_failed": {"res": {"msg": evil}},
+            "runner_on_unreachable": {"res": {"msg": evil}},
+            "runner_on_file_diff": {},
+        }
+        for name, data in spoken.items():
+            _, notes = fold(Run(), event(name, **data) | {"stdout": evil})
+            assert notes
+            assert all(line.isprintable() for note in notes for line in note.text.split("\n"))
 
-@pytest.mark.parametrize(
-    ("result", "message"),
-    [
-        ({"msg": "words", "stdout": "noise", "changed": False}, "words"),
-        ({"msg": "non-zero return code", "rc": 2, "stderr": "why", "stdout": ""}, "non-zero return code\nwhy"),
-        ({"msg": ["a", "b"]}, "a\nb"),
-        ({"msg": "", "module_stderr": "Traceback"}, "Traceback"),
-        (
-            {"results": [{"item": 1}, {"item": 2, "failed": True, "msg": "no"}], "msg": "One or more items failed"},
-            "2: no",
-        ),
-        ({}, "failed without a message"),
-    ],
-)
-def test_message_of(result: dict[str, Any], message: str) -> None:
-    assert message_of(result) == message
+    def test_the_printed_text_keeps_its_lines_and_indents(self) -> None:
+        assert text_of({"stdout": "a:\r\n    b\x1b[31m\r\n"}) == "a:\n    b\\x1b[31m\n"
 
 
 def test_kinds_are_all_handled_by_the_screen() -> None:
     from navilab.screen import line
 
     for kind in Kind:
-        assert line(Note(kind, 0.0, "a", Step("room", "task"), "text"))
+        assert line(Note(kind, 0.0, "a", Step("role", "task"), "text"))

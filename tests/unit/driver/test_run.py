@@ -28,18 +28,18 @@ SITE = """
     - name: Say it
       ansible.builtin.debug: {msg: "{{ word | default('hello') }}"}
     - name: Refuse
-      ansible.builtin.fail: {msg: "{{ why | default('kfd_node: missing') }}"}
+      refuse: {id: "{{ why | default('kfd_node') }}"}
       when: inventory_hostname == broken | default('')
     - name: Environment
       ansible.builtin.command: printenv ANSIBLE_CONFIG NAVILAB_TEST
       changed_when: true
-- name: Summary
-  hosts: all
-  gather_facts: false
-  tasks:
-    - name: Table
-      ansible.builtin.debug: {msg: "host result"}
-      run_once: true
+"""
+REFUSE = """
+from ansible.plugins.action import ActionBase
+class ActionModule(ActionBase):
+    def run(self, tmp=None, task_vars=None):
+        check = {"id": self._task.args["id"], "status": "failed", "evidence": "missing", "remedy": "mend it"}
+        return {**super().run(tmp, task_vars), "failed": True, "msg": "not parsed", "checks": [check]}
 """
 SLEEP = """
 - name: Site
@@ -56,6 +56,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "hosts.yml").write_text(INVENTORY, encoding="utf-8")
     (tmp_path / "site.yml").write_text(SITE, encoding="utf-8")
     (tmp_path / "sleep.yml").write_text(SLEEP, encoding="utf-8")
+    (tmp_path / "action_plugins").mkdir()
+    (tmp_path / "action_plugins" / "refuse.py").write_text(REFUSE, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NAVILAB_TEST", "passed through")
     monkeypatch.setenv("ANSIBLE_HOME", str(tmp_path / "home"))
@@ -71,7 +73,6 @@ def test_a_good_run(place: Path) -> None:
     outcome = go(place, "--extra-vars={'word': 'two words'}")
     assert outcome.exit is Exit.OK
     assert {host.name: host.status for host in outcome.run.hosts.values()} == {"one": "changed", "two": "changed"}
-    assert outcome.run.reports == ("host result",)
     log = outcome.log.read_text(encoding="utf-8")
     assert log.startswith("$ ansible-playbook --inventory=hosts.yml")
     assert "two words" in log
@@ -91,10 +92,10 @@ def test_the_log_names_files_of_variables_but_no_values(place: Path) -> None:
 
 def test_its_files_hold_the_events_but_no_environment(place: Path) -> None:
     outcome = go(place)
-    told = [json.loads(path.read_text(encoding="utf-8")) for path in (outcome.directory / "job_events").glob("*.json")]
+    read = [json.loads(path.read_text(encoding="utf-8")) for path in (outcome.directory / "job_events").glob("*.json")]
     printed = [
         item["event_data"]["res"]["stdout_lines"]
-        for item in told
+        for item in read
         if item["event"] == "runner_on_ok" and item["event_data"]["task"] == "Environment"
     ]
     assert printed == [[str(run.ROOT / "ansible.cfg"), "passed through"]] * 2
@@ -107,10 +108,12 @@ def test_a_failed_host_is_2_and_says_why(place: Path) -> None:
     outcome = go(place, "--extra-vars=broken=two")
     assert outcome.exit is Exit.FAILED
     assert [host.name for host in outcome.run.having(events.Status.FAILED)] == ["two"]
+    # The collection's callback resolves, and says it in the log too.
+    assert "\n\ntwo: failed\n  kfd_node: missing. Remedy: mend it.\n" in outcome.log.read_text(encoding="utf-8")
 
 
 def test_a_host_that_waits_for_a_reboot_is_5(place: Path) -> None:
-    outcome = go(place, "--extra-vars={'broken': 'two', 'why': 'reboot_required: a kernel'}")
+    outcome = go(place, "--extra-vars={'broken': 'two', 'why': 'reboot_required'}")
     assert outcome.exit is Exit.REBOOT
 
 
@@ -119,12 +122,6 @@ def test_an_unreachable_host_is_3(place: Path) -> None:
         "all: {hosts: {far: {ansible_connection: ssh, ansible_host: 127.0.0.1, ansible_port: 1}}}", encoding="utf-8"
     )
     assert go(place).exit is Exit.UNREACHABLE
-
-
-def test_a_host_that_the_look_could_not_reach_is_3(place: Path) -> None:
-    outcome = go(place, "--extra-vars={'broken': 'two', 'why': 'reachable: no route'}")
-    assert outcome.exit is Exit.UNREACHABLE
-    assert [host.name for host in outcome.run.having(events.Status.UNREACHABLE)] == ["two"]
 
 
 @pytest.mark.parametrize("arguments", [["--limit=nobody"], ["--inventory=missing.yml", "--limit=three"]])
@@ -212,9 +209,12 @@ def test_the_newest_runs_are_kept(tmp_path: Path) -> None:
 
 def test_the_environment_adds_to_the_users() -> None:
     environment = run.environment({"ANSIBLE_COLLECTIONS_PATH": "/mine", "PATH": "/bin"}, Path("/here"))
-    assert environment["ANSIBLE_COLLECTIONS_PATH"] == "/here/.navilab/collections:/mine"
+    assert environment["ANSIBLE_COLLECTIONS_PATH"] == "/here/collections:/mine"
     assert environment["ANSIBLE_CONFIG"] == "/here/ansible.cfg"
     assert environment["PATH"].endswith(":/bin")
+    assert environment["ANSIBLE_CALLBACKS_ENABLED"] == run.REPORT
+    theirs = {"ANSIBLE_CALLBACKS_ENABLED": "profile_tasks"}
+    assert run.environment(theirs)["ANSIBLE_CALLBACKS_ENABLED"] == f"profile_tasks,{run.REPORT}"
 
 
 def test_host_keys_are_checked(place: Path) -> None:
@@ -233,4 +233,21 @@ def test_verify_json_is_one_document(
     assert code == document["exit_code"] == Exit.FAILED
     assert document["hosts"]["one"]["passed"] is True
     assert document["hosts"]["two"]["passed"] is False
-    assert document["hosts"]["two"]["failures"] == [{"step": "Site: Refuse", "message": "kfd_node: missing"}]
+    (failure,) = document["hosts"]["two"]["failures"]
+    assert (failure["step"], failure["message"]) == ("Site: Refuse", "kfd_node: missing. Remedy: mend it.")
+    assert [item["id"] for item in failure["checks"]] == ["kfd_node"]
+    assert document["hosts"]["two"]["checks"] == failure["checks"]
+
+
+def test_an_unreachable_host_is_a_failed_check_to_machines(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    away = "all: {hosts: {far: {ansible_connection: ssh, ansible_host: 127.0.0.1, ansible_port: 1}}}"
+    (place / "hosts.yml").write_text(away, encoding="utf-8")
+    monkeypatch.setitem(cli.PLAYBOOKS, "verify", (str(place / "site.yml"), ""))
+    assert cli.main(["verify", "--json", "-i", "hosts.yml"]) == Exit.UNREACHABLE
+    far = json.loads(capsys.readouterr().out)["hosts"]["far"]
+    assert (far["status"], far["passed"]) == ("unreachable", False)
+    (reachable,) = far["checks"]
+    assert (reachable["id"], reachable["status"]) == ("reachable", "failed")
+    assert "Connection refused" in reachable["evidence"] and reachable["remedy"]

@@ -7,13 +7,14 @@ import re
 from pathlib import Path
 
 import pytest
+from ansible_collections.navilab.webui.plugins.plugin_utils._report import HostReport, Step
 from rich.console import Console
 
-from navilab.events import Failure, Host, Kind, Note, Run, Status, Step, fold
+from navilab.events import Host, Kind, Note, Run, Status, fold
 from navilab.run import Outcome
-from navilab.screen import Screen, duration, failures, line
+from navilab.screen import Screen, duration, line
 
-from .test_events import play, recorded
+from .test_events import CAUSE, play, recorded
 
 
 def show(console: Console, *, verbatim: bool = False, directory: Path | None = None) -> Screen:
@@ -37,12 +38,17 @@ def test_piped_it_is_plain_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     text = out.getvalue()
     assert "\x1b" not in text
     assert re.search(r"^\d\d:\d\d:\d\d good: firmware: started$", text, re.M)
-    assert re.search(r"^\d\d:\d\d:\d\d good: firmware: Write the source: changed$", text, re.M)
+    assert re.search(r"^\d\d:\d\d:\d\d good: firmware: Ensure the source is there: changed$", text, re.M)
     assert re.search(r"^\d\d:\d\d:\d\d good: webui: loading the model \(42 s\)$", text, re.M)
-    assert re.search(r"^\d\d:\d\d:\d\d broken: firmware: Judge: failed: non-zero return code$", text, re.M)
-    assert "\nhost    result\ngood    ok\nbroken  failed\n" in text
-    assert "\nbroken: failed\n  driver_bound: non-zero return code\n  remedy: reboot\n" in text
-    assert "\naway: unreachable\n  Task failed: Failed to connect" in text
+    assert re.search(r"^\d\d:\d\d:\d\d broken: firmware: Load it: failed: non-zero return code$", text, re.M)
+    assert "\ngood: install firmware-amd-graphics\n" in text
+    assert f"\n\nbroken: failed\n  {CAUSE}\n" in text
+    assert "\n\naway: unreachable\n  reachable: Failed to connect" in text
+    rows = [row for row in text.splitlines() if row.startswith(("HOST ", "good  ", "broken  ", "away  "))]
+    assert [row.split()[0] for row in rows] == ["HOST", "good", "broken", "away"]
+    assert "http://127.0.0.1:7860" in rows[1] and rows[1].endswith("verified, 1 waived")
+    assert rows[2].endswith("failed: driver_bound")
+    assert text.count("  driver_bound: ") == 1
     assert f"log: {tmp_path}/log.txt" in text
     assert "at least one host failed (exit code 2)" in text
 
@@ -57,7 +63,7 @@ def test_a_terminal_has_one_line_a_host() -> None:
     lines = rows.getvalue().splitlines()
     assert [row.split()[1] for row in lines] == list(run.hosts)
     assert [row.split()[-1] for row in lines] == ["changed", "failed", "unreachable"]
-    assert "driver_bound: non-zero return code" in lines[1]
+    assert "firmware: driver_bound: modprobe" in lines[1]
     assert all(len(row) <= 100 for row in lines)
 
 
@@ -70,7 +76,8 @@ def test_a_narrow_terminal_cuts_the_step_not_the_host() -> None:
 
 def test_a_running_host_shows_its_progress() -> None:
     screen = Screen(Console(file=io.StringIO(), force_terminal=True, width=80), clock=lambda: 65.0)
-    host = Host("a", Status.RUNNING, True, Step("webui", "Wait"), progress="loading (42 s)", started=1, step_started=5)
+    report = HostReport("a", Step("webui", "Wait"))
+    host = Host("a", Status.RUNNING, True, progress="loading (42 s)", started=1, step_started=5, report=report)
     screen.watch(Run({"a": host}), {}, ())
     console = Console(file=(rows := io.StringIO()), width=80)
     console.print(screen.table())
@@ -93,10 +100,11 @@ def test_markup_in_a_message_is_text() -> None:
     assert "[bold]x[/] [/nonsense]" in out.getvalue()
 
 
-def test_verbatim_is_ansibles_output() -> None:
-    show(Console(file=(out := io.StringIO()), width=80), verbatim=True)
-    assert "TASK [firmware : Write the source]" in out.getvalue()
+def test_verbatim_is_ansibles_output(tmp_path: Path) -> None:
+    show(Console(file=(out := io.StringIO()), width=80), verbatim=True, directory=tmp_path)
+    assert "TASK [navilab.webui.firmware : Ensure the source is there]" in out.getvalue()
     assert "PLAY RECAP" in out.getvalue()
+    assert "HOST" not in out.getvalue().partition("PLAY RECAP")[2]  # the callback's, of which this recording has none
     assert "started" not in out.getvalue()
 
 
@@ -124,14 +132,10 @@ def test_a_run_that_changed_nothing_says_so(tmp_path: Path, status: Status, said
     assert ("Nothing was changed." in out.getvalue()) is said
 
 
-def test_a_cause_that_the_last_message_names_is_told_once() -> None:
-    first, other = Failure(Step("webui", "Pull"), "no such image"), Failure(Step("webui", "Clean"), "disk full")
-    host = Host("a", failures=(first, other, Failure(Step("Result", "Fail"), "image: no such image\nremedy: name one")))
-    assert failures(host) == ["  webui: Clean:", "    disk full", "  image: no such image", "  remedy: name one"]
-
-
-def test_a_line_of_a_diff_has_no_time() -> None:
-    assert line(Note(Kind.DIFF, 0.0, "a", Step("r", "t"), "--- before")) == "a: r: t\n--- before"
+def test_a_diff_has_no_time_and_no_line_of_ours() -> None:
+    assert (
+        line(Note(Kind.DIFF, 0.0, "a", Step("r", "t"), "--- before\nb: failed")) == "a: r: t\n  --- before\n  b: failed"
+    )
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.9, "59 s"), (65, "1:05"), (-1, "0 s")])
