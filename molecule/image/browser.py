@@ -36,7 +36,8 @@ field.dispatchEvent(new Event("input", {bubbles: true}));
 # button is there, but not what it calls.
 LOADED = """
 if (document.readyState !== "complete" || !document.querySelector("#txt2img_generate")?.offsetWidth) return "";
-const needed = ["submit", "requestProgress", "localSet", "setupAllResizeHandles"];
+const standin = document.title.startsWith("Stand-in");
+const needed = standin ? ["submit"] : ["submit", "requestProgress", "localSet", "setupAllResizeHandles"];
 return needed.every(name => typeof window[name] === "function") ? "whole" : "broken";
 """
 DRAWN = """

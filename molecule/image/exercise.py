@@ -6,6 +6,7 @@ Prints what was seen as JSON; nothing of the collection is used.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import time
@@ -38,16 +39,13 @@ def ask_offline(path: str, document: dict[str, Any] | None = None) -> Any:
     return json.loads(docker("exec", "offline", "python3", "-c", ASK, path, *body))
 
 
-def wait(asked: Any, seconds: float = 300) -> Any:
-    """What /sdapi/v1/sd-models lists, once it lists anything."""
+def started(seconds: float = 300) -> None:
+    """Until the webui lists models."""
     end = time.monotonic() + seconds
-    while True:
-        try:
-            if found := asked("/sdapi/v1/sd-models"):
-                return found
-        except (OSError, ValueError, subprocess.CalledProcessError):
-            if time.monotonic() > end:
-                raise
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError, ValueError):
+            if ask("/sdapi/v1/sd-models"):
+                return
         time.sleep(1)
 
 
@@ -77,7 +75,7 @@ def main() -> None:
         config["Config"]["Image"], *config["Config"]["Cmd"], "--ckpt-dir", "/models",
     )  # fmt: skip
     started_offline()
-    seen["offline_models"] = [model["model_name"] for model in wait(ask_offline)]
+    seen["offline_models"] = [model["model_name"] for model in ask_offline("/sdapi/v1/sd-models")]
     drawn = ask_offline("/sdapi/v1/txt2img", {"prompt": "no network", "steps": 2, "width": 128, "height": 128})
     seen["offline_picture"] = len(drawn["images"][0]) > 1000
     log = offline_log()
@@ -86,7 +84,7 @@ def main() -> None:
     docker("rm", "--force", "offline")
 
     docker("start", "webui")
-    wait(ask)
+    started()
     seen["settings_kept"] = ask("/sdapi/v1/options")[OPTION[0]] == OPTION[1]
     print(json.dumps(seen))
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "src"))
-from navilab.lab import real  # noqa: E402
+from navilab.lab import _common, real, small  # noqa: E402
 
 IMAGE = "navilab/webui:cpu"
 
@@ -26,9 +27,15 @@ def build(wanted: dict[str, Any]) -> dict[str, Any]:
     return {"seconds": round(time.monotonic() - begin), **json.loads(output)[0]}
 
 
+def recipe() -> dict[str, Any]:
+    """The image role's variables that create.yml built with."""
+    if os.environ.get("NAVILAB_WEBUI") == "small":
+        return small.variables(_common.STATE / "img" / "small" / "mirrors")
+    return real.variables(real.find_mirrors()) | real.torch_index()
+
+
 def main() -> None:
-    mirrors = real.find_mirrors()
-    wanted = real.variables(mirrors) | real.torch_index() | {"ansible_python_interpreter": sys.executable}
+    wanted = recipe() | {"ansible_python_interpreter": sys.executable}
     first = build(wanted)
     again = build(wanted)
     extensions = [dict(each) for each in wanted["image_extensions"]]

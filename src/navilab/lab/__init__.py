@@ -25,13 +25,14 @@ __all__ = ["LabError", "down", "prepare", "status", "up"]
 
 STANDIN = "standin"
 REAL = "real"
+SMALL = "small"
 
 
 def prepare(driver: str = "container") -> None:
     """The slow part alone: an engine that answers, and the images; for `qemu` the default machine's disk too."""
     from . import disks, engine, images, vms
 
-    with closing(engine.ensure()) as client, engine.told():
+    with closing(engine.ensure()) as client, engine.explained():
         images.ensure(client, () if driver == "qemu" else images.SUITES)
     if driver == "qemu":
         for host in vms.DEFAULT:
@@ -54,18 +55,19 @@ def up(
     The default of driver `qemu` is one virtual machine.
     inventory is where to write hosts.yml (default: where it was before, else inventory/sim/hosts.yml for the lab `sim`
     and the lab's own folder for others). webui is `standin`, an image of the Docker Engine to serve in its place, or
-    `real`: then the image role builds the webui itself for the CPU, from a folder of mirrors if there is one.
+    `real`: then the image role builds the webui itself for the CPU, from a folder of mirrors if there is one. `small`
+    has it build a stand-in, from sources that are made here: a test of the role where there are no mirrors.
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from . import _keys, engine, images, real, registry, vms
+    from . import _keys, engine, images, real, registry, small, vms
     from . import hosts as machines
     from . import inventory as inventories
     from ._common import give_to_owner, lock, say
 
     _check_name(name)
     folder = STATE / name
-    with lock(STATE / f"{name}.lock", f"the lab {name}"), closing(engine.ensure()) as client, engine.told():
+    with lock(STATE / f"{name}.lock", f"the lab {name}"), closing(engine.ensure()) as client, engine.explained():
         # 1. Who is wanted: what was asked for, and what is there.
         machines.check_owner(client, name, folder)
         boxes = machines.running(client, name)
@@ -85,8 +87,8 @@ def up(
         host_public = _keys.ssh_pair(folder / "host_ed25519", f"navilab lab {name} hosts")
         inventories.write_if_new(folder / "models" / "navilab-lab-tiny.safetensors", inventories.tiny_model())
         network = machines.ensure_network(client, name)
-        source = {STANDIN: images.STANDIN, REAL: None}.get(webui, webui)
-        folder_of_mirrors = real.find_mirrors(mirrors) if webui == REAL else None
+        source = {STANDIN: images.STANDIN, REAL: None, SMALL: None}.get(webui, webui)
+        sources = real.find_mirrors(mirrors) if webui == REAL else None
         inventories.write_if_new(folder / "known_hosts", inventories.known_hosts(present, host_public))
 
         # 3. The machines, all at once.
@@ -106,9 +108,14 @@ def up(
                 job.result()
             image = served.result()
         extra: dict[str, Any] = {}
-        if webui == REAL:
-            image = image.with_image(real.publish(image.port, image.registry, folder_of_mirrors))
-            extra = real.host_variables(folder_of_mirrors)
+        if webui in (REAL, SMALL):
+            if webui == SMALL:
+                sources = small.make(folder / SMALL)
+                recipe = small.variables(sources)
+            else:
+                recipe = real.variables(sources) | real.torch_index()
+            image = image.with_image(real.publish(image.port, image.registry, recipe))
+            extra = real.host_variables(sources)
 
         # 4. What Ansible reads.
         present = machines.running(client, name) + vms.running(name, folder)
@@ -125,7 +132,8 @@ def up(
 def down(name: str = "sim", *, remove_images: bool = False) -> None:
     """Take a lab away with all that it made: hosts, their volumes, registry, network, keys, inventory.
 
-    The engine is stopped too if the lab started it and nothing else runs in it. Images stay as a cache, unless told so.
+    The engine is stopped too if the lab started it and nothing else runs in it. Images stay as a cache, unless
+    `remove_images` is set.
     """
     from . import disks, engine, hosts, images, vms
     from ._common import lock, say
@@ -143,7 +151,7 @@ def down(name: str = "sim", *, remove_images: bool = False) -> None:
                 )
             say(f"lab {name}: not up")
             return
-        with closing(client), engine.told():
+        with closing(client), engine.explained():
             hosts.check_owner(client, name, folder)
             removed += hosts.remove(client, name)
             count = images.remove_all(client) + disks.remove_all() if remove_images else 0
@@ -180,7 +188,7 @@ def status(name: str = "sim") -> dict[str, Any]:
         "hosts": [],
     }
     if client is not None:
-        with closing(client), engine.told():
+        with closing(client), engine.explained():
             result["engine"] = client.version()["Version"]
             machines += hosts.running(client, name)
     result["hosts"] = [

@@ -1,4 +1,4 @@
-"""What every part of the lab uses: where things are, what an error says, how progress is told."""
+"""What every part of the lab uses: where things are, what an error says, how progress is shown."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def ssh_words(folder: Path, address: str, port: int) -> list[str]:
 
 @contextmanager
 def slow(text: str) -> Iterator[None]:
-    """A step that lets people wait: told at its start and, with its time, at its end; a spinner on a terminal."""
+    """A step that lets people wait: shown at its start and, with its time, at its end; a spinner on a terminal."""
     start = time.monotonic()
     if sys.stdout.isatty():
         from rich.console import Console

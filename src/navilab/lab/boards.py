@@ -10,8 +10,8 @@
 
 A lab host overlays `/sys/devices`, `/sys/bus`, `/sys/class` and `/sys/module` with those of the four that the tree has
 (`OVERLAID`; a host without a driver has no sys/class and no sys/module), since the links lead from one to another. The
-unit tests give the tree to the look as its root. Sources: kfd_topology.c, amdgpu_drv.c, pci_regs.h of Debian's kernels
-5.10, 6.1 and 6.12; sizes and clocks from public logs; numbers marked so are placeholders.
+unit tests gather facts from the tree as their root. Sources: kfd_topology.c, amdgpu_drv.c, pci_regs.h of Debian's
+kernels 5.10, 6.1 and 6.12; sizes and clocks from public logs; numbers marked so are placeholders.
 """
 
 from __future__ import annotations

@@ -47,8 +47,9 @@ def add_parser(subparsers: Any) -> None:
     up.add_argument(
         "--webui",
         default=lab.STANDIN,
-        metavar="standin|real|IMAGE",
-        help="what the lab's registry serves as the webui; real: the webui itself on the CPU, built here",
+        metavar="standin|real|small|IMAGE",
+        help="what the lab's registry serves as the webui; real: the webui itself on the CPU, built here; "
+        "small: a stand-in that the image role builds, where there are no sources of the real one",
     )
     up.add_argument(
         "--mirrors",

@@ -124,9 +124,9 @@ def install(packages: Sequence[str]) -> None:
         _run(["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *wait, *packages], env)
 
 
-def _need_root(deed: str) -> None:
+def _need_root(purpose: str) -> None:
     if os.geteuid() != 0:
-        raise LabError(f"root is needed to {deed}", "run the command with sudo")
+        raise LabError(f"root is needed to {purpose}", "run the command with sudo")
 
 
 def _run(command: Sequence[str], env: dict[str, str] | None = None) -> None:
@@ -151,7 +151,7 @@ def _wait(done: Callable[[], bool], seconds: float) -> None:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def explained() -> Iterator[None]:
     """An engine's refusal becomes an error of the lab."""
     try:
         yield

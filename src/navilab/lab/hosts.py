@@ -34,7 +34,7 @@ from ._common import (
 
 # What /proc/sys/kernel/osrelease shows.
 KERNELS = {"bullseye": boards.KERNELS["5.10"], "bookworm": boards.KERNELS["6.1"], "trixie": boards.KERNELS["6.12"]}
-FILES = "/usr/local/lib/navilab-lab"  # where lab-init looks for the board
+FILES = "/usr/local/lib/navilab-lab"  # where lab-init finds the board
 BOOT_SECONDS = 120
 MTIME = 1 << 30  # of what the lab puts in: the same content is the same archive
 FIRST_HOST = 11  # host part of the first lab host's address; the registry has 2

@@ -18,8 +18,7 @@ HEADER = "# Made by `navilab lab up`, made again by each. Role variables belong 
 
 WAIVE = {"kfd_gpu_node": "the driver has no GPU in a virtual machine, an overlay adds the board to its topology"}
 VM = {
-    "verify_waive": dict(WAIVE),
-    "webui_kfd_waive": dict(WAIVE),
+    "navilab_waive": dict(WAIVE),
 }  # in place of what sim/group_vars waive for containers
 
 

@@ -52,6 +52,13 @@ def variables(mirrors: Path | None) -> dict[str, Any]:
     return result | ({"image_tokenizer_cache": str(tokenizer)} if tokenizer.is_dir() else {})
 
 
+def bundle_names() -> list[str]:
+    """The bundles that a folder of mirrors has for the role's own sources, without their ending."""
+    defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
+    listed = [one["name"] for name in ("image_repositories", "image_extensions") for one in defaults[name]]
+    return [*SOURCES.values(), *(BUNDLES.get(name, name) for name in listed)]
+
+
 def torch_index() -> dict[str, str]:
     """Leaves torch to this machine's own pip where that finds the wanted build, else to the profile's index."""
     data = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))["image_profile_data"][PROFILE]
@@ -75,18 +82,18 @@ def host_variables(mirrors: Path | None) -> dict[str, Any]:
     return result
 
 
-def publish(port: int, address: str, mirrors: Path | None) -> str:
-    """Builds the image, or sees that it is there, and publishes it to the lab's registry; the hosts' reference."""
+def publish(port: int, address: str, variables: dict[str, Any]) -> str:
+    """Has the image role build the image, or see that it is there, and publish it; the hosts' reference.
+
+    LabError if it can't.
+    """
     from navilab.cli import main
 
-    wanted = variables(mirrors) | torch_index()
-    wanted |= {"image_registry": f"127.0.0.1:{port}", "ansible_python_interpreter": sys.executable}
+    wanted = {**variables, "image_registry": f"127.0.0.1:{port}", "ansible_python_interpreter": sys.executable}
     inventory = ROOT / "inventory" / "localhost.yml"
     code = main(["image", "build", f"--inventory={inventory}", f"--extra-vars={json.dumps(wanted)}"])
     if code != 0:
-        raise LabError(
-            "the real webui's image was not built", "the lines above say why; put that right and start again"
-        )
+        raise LabError("the webui's image was not built", "the lines above say why; put that right and start again")
     return f"{address}/{REPOSITORY}@{_digest(port)}"
 
 

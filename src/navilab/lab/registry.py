@@ -69,7 +69,7 @@ def ensure(client: docker.DockerClient, lab: str, address: str, folder: Path, so
             ports=[PORT], volumes=["/var/lib/docker-registry"],
             host_config={
                 "NetworkMode": network_name(lab),
-                # Published on loopback too: there the engine pushes without being told of the lab's authority.
+                # Published on loopback too: there the engine pushes without knowing the lab's authority.
                 "PortBindings": {f"{PORT}/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]},
                 "RestartPolicy": {"Name": "unless-stopped"},
             },

@@ -100,5 +100,5 @@ def test_ssh_pair_is_kept_and_private(tmp_path: Path) -> None:
     ],
 )
 def test_refusals_of_the_engine_are_explained(explanation: str, remedy: str) -> None:
-    with pytest.raises(LabError, match=remedy), engine.told():
+    with pytest.raises(LabError, match=remedy), engine.explained():
         raise APIError("refused", explanation=explanation)

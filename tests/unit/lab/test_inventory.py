@@ -35,7 +35,7 @@ def test_content() -> None:
     }
     assert lab["vars"]["navilab_lab_webui_image"] == SERVED.image
     assert (lab["hosts"]["sim-vm"]["ansible_host"], lab["hosts"]["sim-vm"]["ansible_port"]) == ("127.0.0.1", 4022)
-    assert list(lab["hosts"]["sim-vm"]["verify_waive"]) == ["kfd_gpu_node"]
+    assert list(lab["hosts"]["sim-vm"]["navilab_waive"]) == ["kfd_gpu_node"]
     # Ansible splits as a shell does, ssh then takes the inner quotes.
     assert 'UserKnownHostsFile="/a folder/lab/known_hosts"' in shlex.split(lab["vars"]["ansible_ssh_common_args"])
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import shutil
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
-from navilab.lab import LabError, real
+from navilab.lab import LabError, real, small
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -66,3 +71,117 @@ def test_a_bundle_that_is_none(mirrors: Path) -> None:
     (mirrors / "BLIP.bundle").write_text("no bundle")
     with pytest.raises(LabError, match=r"BLIP\.bundle is no git bundle"):
         real.variables(mirrors)
+
+
+@pytest.fixture
+def small_mirrors(tmp_path: Path) -> Path:
+    return small.make(tmp_path / "small")
+
+
+def test_a_small_webui_has_every_source_and_a_checkpoint(small_mirrors: Path) -> None:
+    wanted = small.variables(small_mirrors)
+    sources = [wanted["image_webui"], wanted["image_clip"], *wanted["image_repositories"], *wanted["image_extensions"]]
+    assert len(sources) == 12
+    assert all(Path(each["url"]).parent == small_mirrors and len(each["commit"]) == 40 for each in sources)
+    (model,) = real.host_variables(small_mirrors)["webui_models"]
+    assert model["name"] == "tiny-sd15.safetensors"
+
+
+def test_a_small_webui_is_the_same_each_time(tmp_path: Path, small_mirrors: Path) -> None:
+    first = small.variables(small_mirrors)
+    assert small.variables(small.make(tmp_path / "small")) == first
+
+
+def test_a_small_webui_is_the_stand_in(tmp_path: Path, small_mirrors: Path) -> None:
+    bundle = str(small_mirrors / "stable-diffusion-webui.bundle")
+    subprocess.run(["git", "clone", "-q", bundle, str(tmp_path / "webui")], check=True)
+    standin = ROOT / "src/navilab/lab/standin/server.py"
+    assert (tmp_path / "webui/launch.py").read_bytes() == standin.read_bytes()
+
+
+def test_a_small_webui_keeps_the_roles_own_settings(small_mirrors: Path) -> None:
+    own = yaml.safe_load((ROOT / "roles/image/vars/main.yml").read_text())
+    wanted = small.variables(small_mirrors)
+    ((name, settings),) = (
+        (key, value) for key, value in wanted.items() if isinstance(value, dict) and "locks" in value
+    )
+    assert {**settings, "locks": {}} == {**own[name], "locks": {}}
+    changed = {lock for lock, text in settings["locks"].items() if text != own[name]["locks"][lock]}
+    assert changed == set(small.FROM_PYPI)
+
+
+def test_a_small_webuis_locks_name_what_the_image_imports(small_mirrors: Path) -> None:
+    wanted = small.variables(small_mirrors)
+    (locks,) = (value["locks"] for value in wanted.values() if isinstance(value, dict) and "locks" in value)
+    for lock, packages in small.FROM_PYPI.items():
+        own = {*packages, *(small.WHEELS if lock == "py311" else ())}
+        assert {line.partition("==")[0] for line in locks[lock].splitlines() if not line.startswith(" ")} == own
+    for wheel in (small_mirrors.parent / "wheels").glob("*.whl"):
+        if not wheel.name.startswith("torch"):
+            assert hashlib.sha256(wheel.read_bytes()).hexdigest() in locks["py311"]
+
+
+def test_a_small_torch_says_in_the_self_test_that_it_is_simulated(tmp_path: Path, small_mirrors: Path) -> None:
+    (wheel,) = (small_mirrors.parent / "wheels").glob("torch-*.whl")
+    script = ROOT / "roles/image/files/selftest.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--device", "cpu", "--profile", "cpu"],
+        env={"PYTHONPATH": str(wheel), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result = json.loads(done.stdout)
+    assert result["simulated"] is True
+    assert result["decision"]["usable"] is True
+    assert {step["status"] for step in result["steps"]} == {"ok"}
+
+
+@pytest.fixture
+def tests_run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`tests/run image` in a checkout of nothing else, whose tools do nothing: `tests_run(NAVILAB_MIRRORS=...)`."""
+    checkout = tmp_path / "checkout"
+    tools = checkout / ".venv/bin"
+    tools.mkdir(parents=True)
+    for tool in (checkout / "navilab", *(tools / name for name in ("chromium", "chromedriver"))):
+        tool.write_text("#!/bin/sh\n")
+        tool.chmod(0o755)
+    (tools / "molecule").write_text('#!/bin/sh\necho "NAVILAB_WEBUI=$NAVILAB_WEBUI"\n')
+    (tools / "molecule").chmod(0o755)
+    (checkout / "tests").mkdir()
+    shutil.copy(ROOT / "tests/run", checkout / "tests/run")
+
+    def run(**environment: str) -> subprocess.CompletedProcess[str]:
+        command = [str(checkout / "tests/run"), "image"]
+        environment |= {"PATH": os.environ["PATH"]}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_the_test_command_names_that_the_real_webui_was_not_built(
+    tests_run: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = tests_run()
+    assert done.returncode == 0, done.stderr
+    assert "NAVILAB_WEBUI=small" in done.stdout
+    last = done.stdout.splitlines()[-2:]
+    assert any("skipped: image with the real webui: no mirrors in ../shared/mirrors" in line for line in last)
+
+
+def test_the_test_command_fails_where_the_real_webui_is_demanded(
+    tests_run: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = tests_run(NAVILAB_REQUIRE_REAL="1")
+    assert done.returncode == 1
+    assert "no mirrors in ../shared/mirrors" in done.stderr
+    assert "NAVILAB_WEBUI" not in done.stdout
+
+
+def test_the_test_command_builds_the_real_webui_from_mirrors(
+    tests_run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    done = tests_run(NAVILAB_MIRRORS=str(tmp_path), NAVILAB_REQUIRE_REAL="1")
+    assert done.returncode == 0, done.stderr
+    assert "NAVILAB_WEBUI=real" in done.stdout
+    assert "skipped" not in done.stdout

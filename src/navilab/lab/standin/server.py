@@ -35,7 +35,7 @@ from urllib.parse import parse_qs, urlsplit
 VERSION = "v1.10.1"
 DELAY = float(os.environ.get("NAVILAB_STANDIN_DELAY", "3"))
 MADE_AT_START = ("Stable-diffusion", "Codeformer", "Lora", "GFPGAN", "hypernetworks")
-PORTS = range(7860, 7960)  # where gradio looks for a free one if none was asked for
+PORTS = range(7860, 7960)  # where gradio finds a free one if none was asked for
 API_PORT = 7861  # of --nowebui
 
 FLAGS = """
@@ -94,11 +94,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
-    """argv and COMMANDLINE_ARGS, after the extensions in the data directory had their say (preload.py)."""
+    """argv and COMMANDLINE_ARGS, after the extensions, built in ones too, had their say (preload.py)."""
     argv += shlex.split(os.environ.get("COMMANDLINE_ARGS", ""))
     early, _ = parser().parse_known_args(argv)
     full = parser()
-    for path in sorted((data_dir(early) / "extensions").glob("*/preload.py")):
+    folders = (Path(__file__).parent / "extensions-builtin", data_dir(early) / "extensions")
+    for path in (path for folder in folders for path in sorted(folder.glob("*/preload.py"))):
         spec = importlib.util.spec_from_file_location(f"preload_{path.parent.name}", path)
         if spec and spec.loader:
             module = importlib.util.module_from_spec(spec)
@@ -506,12 +507,12 @@ class Handler(BaseHTTPRequestHandler):
         answer["parameters"].pop("init_images", None)
         return answer
 
-    def _server(self, deed: str) -> Any:
-        if deed == "kill":
+    def _server(self, command: str) -> Any:
+        if command == "kill":
             os._exit(0)
-        if deed == "restart" and not os.environ.get("SD_WEBUI_RESTART"):
+        if command == "restart" and not os.environ.get("SD_WEBUI_RESTART"):
             raise Reply(501, {"detail": "Not Implemented"})
-        if deed not in ("stop", "restart"):
+        if command not in ("stop", "restart"):
             raise Reply(404, NOT_FOUND)
         return Reply(200, "Stopping.", "text/plain"), None if self.webui.args.nowebui else lambda: os._exit(0)
 
@@ -528,26 +529,35 @@ PAGE = """<!doctype html>
 <title>Stand-in for Stable Diffusion web UI</title>
 <style>
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
-body, input, button { color: #e5e7eb; background: #0b0f19; }
+body, textarea, input, button { color: #e5e7eb; background: #0b0f19; }
 .note { background: #7c2d12; padding: .6rem 1rem; border-radius: .4rem; }
-input, button { font: inherit; padding: .5rem .8rem; border-radius: .4rem; border: 1px solid #4b5563; }
-input { flex: 1; }
-form { display: flex; gap: .5rem; margin: 1.5rem 0; }
+textarea, input, button { font: inherit; padding: .5rem .8rem; border-radius: .4rem; border: 1px solid #4b5563; }
+#txt2img_prompt { flex: 1 1 100%; }
+textarea { box-sizing: border-box; width: 100%; }
+input { width: 5rem; }
+form { display: flex; flex-wrap: wrap; align-items: end; gap: .5rem; margin: 1.5rem 0; }
 img { max-width: 100%; border-radius: .4rem; }
 code { color: #fdba74; }
 </style>
 <h1>Stable Diffusion web UI</h1>
 <p class="note"><b>This is a stand-in.</b> It answers as the real webui (AUTOMATIC1111 @VERSION@) does, so that a host
 can be set up and checked without a graphics board. The pictures that it draws are patterns made of prompt and seed.</p>
-<form><input name="prompt" placeholder="Prompt" aria-label="Prompt" autofocus><button>Generate</button></form>
-<p id="state"></p><img id="picture" alt="" hidden>
+<form>
+<div id="txt2img_prompt"><textarea placeholder="Prompt" aria-label="Prompt" autofocus></textarea></div>
+<label id="txt2img_steps">Steps <input type="number" value="20"></label>
+<label id="txt2img_width">Width <input type="number" value="512"></label>
+<label id="txt2img_height">Height <input type="number" value="512"></label>
+<button id="txt2img_generate">Generate</button>
+</form>
+<p id="state"></p><div id="txt2img_gallery"></div>
 <h2>Models</h2><ul>@MODELS@</ul>
 <script>
-const state = document.getElementById("state"), picture = document.getElementById("picture");
-document.querySelector("form").addEventListener("submit", async event => {
-  event.preventDefault();
+const state = document.getElementById("state"), gallery = document.getElementById("txt2img_gallery");
+const number = name => Number(document.querySelector(`#txt2img_${name} input`).value);
+async function submit() {
   state.textContent = "drawing ...";
-  const body = { prompt: event.target.prompt.value, width: 512, height: 512, steps: 20, save_images: true };
+  const body = { prompt: document.querySelector("textarea").value, save_images: true };
+  for (const name of ["steps", "width", "height"]) body[name] = number(name);
   const headers = { "Content-Type": "application/json" };
   const reply = await fetch("sdapi/v1/txt2img", { method: "POST", headers, body: JSON.stringify(body) });
   if (!reply.ok) {
@@ -556,9 +566,11 @@ document.querySelector("form").addEventListener("submit", async event => {
   }
   const answer = await reply.json();
   state.textContent = JSON.parse(answer.info).infotexts[0];
+  const picture = new Image();
   picture.src = "data:image/png;base64," + answer.images[0];
-  picture.hidden = false;
-});
+  gallery.replaceChildren(picture);
+}
+document.querySelector("form").addEventListener("submit", event => { event.preventDefault(); submit(); });
 </script>
 </html>
 """
@@ -576,7 +588,7 @@ def page(webui: Webui) -> str:
 
 def bind(args: argparse.Namespace) -> ThreadingHTTPServer:
     """The port as the real one takes it: exit 1 (3 with --nowebui) where the one that was asked for is taken."""
-    # An API-only server listens everywhere unless told otherwise; the page on loopback.
+    # An API-only server listens everywhere unless an address is named; the page on loopback.
     local = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
     address = args.server_name or ("0.0.0.0" if args.listen or args.nowebui else local)  # noqa: S104
     asked = args.port or (API_PORT if args.nowebui else None)
