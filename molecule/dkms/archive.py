@@ -79,7 +79,7 @@ def sources(objects: int, broken: bool) -> dict[str, bytes]:
         f"{root}/amd/amdgpu/amdgpu_main.c": MAIN,
     }
     shipped = {}
-    # modpost looks for the command of each object, to sum up its source; CLEAN keeps dkms from deleting them.
+    # modpost reads the command of each object, to sum up its source; CLEAN keeps dkms from deleting them.
     for name in names:
         folder, _slash, file = f"{root}/amd/{name.removeprefix('../')}".rpartition("/")
         shipped.update({f"{folder}/{file}.o_shipped": EMPTY, f"{folder}/.{file}.o.cmd": b"# shipped\n"})
