@@ -17,7 +17,6 @@ from ._dpkg import gather_dpkg
 from ._hardware import gather_hardware
 from ._machine import gather_disk, gather_files, gather_memory, gather_records
 from ._net import listeners, probe
-from ._registry import lookup
 from ._sysfs import UNKNOWN, Tree
 from ._types import Container, Docker, Facts, Http, PortFacts, RegistryAnswer
 
@@ -99,6 +98,8 @@ def _registry(tree: Tree, image: str, docker: Docker, ca: str, ask: bool) -> Reg
         return {"status": "local", "detail": "", "digest": None}
     if not tree.live or not ask:
         return {"status": "unknown", "detail": "" if tree.live else UNKNOWN, "digest": None}
+    from ._registry import lookup  # most runs ask none, and its imports cost each host a tenth of its time
+
     return lookup(image, ca, docker["config"])
 
 
