@@ -64,10 +64,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
         facts: Facts = known["facts"]
         connection = Connection(_is_local(variables), bool(self._task.check_mode))
-        begins = arguments["apply"] or arguments["forget_selftests"]
+        begins = arguments["apply"] or arguments["forget_selftests"] or arguments["selftests"]
         for name, plan in plans.items():
             problems += [check for check in plan["problems"] if check not in problems]
-            if begins and not connection.check_mode:
+            # A verification says what it sees; whether a reboot stops the host is its own role's to say.
+            if begins and not connection.check_mode and not (name == "reboot" and "verify" in plans):
                 problems += STEPS[name].gate(facts, settings[name], connection)
         due = _fresh.due(plans, STEPS)
         acts = bool(arguments["apply"] and due)
@@ -75,6 +76,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         known["plans"] = {name: both[name] for name in STEPS if name in both}
         begun = [name for name in due if plans[name].get("allowed", True)] if acts and not connection.check_mode else []
         known["applied"] = sorted({*known["applied"], *begun})
+        known["pending"] = _fresh.pending(known, plans, begun, STEPS)
         checks = plans["verify"]["checks"] if "verify" in plans and (arguments["apply"] or not due) else []
         navilab = {
             **_fact(known, variables),
@@ -88,9 +90,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             _show(str(variables.get("inventory_hostname", "localhost")), plans)
         if problems:
             _failed(result, problems, _serves(plans, facts))
+        foresees = bool(acts and connection.check_mode and "verify" not in plans)
         # Of a failure a user is shown all that is in it; what tests have found is kept in any case.
         if not problems or arguments["selftests"]:
-            result.update(ansible_facts={"navilab": navilab}, changed=acts and connection.check_mode, applies=applies)
+            result.update(ansible_facts={"navilab": navilab}, changed=foresees, applies=applies)
         if len(plans) == 1 and not (problems and applies):
             result["plan"] = next(iter(plans.values()))
         return result
@@ -175,7 +178,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 def _fact(known: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
     """What the host's fact `navilab` says of its state and of all plans that were made of it."""
     facts, plans = known["facts"], known["plans"]
-    due = _fresh.due(plans, STEPS)
+    found = {*_fresh.due(plans, STEPS), *known["pending"]}
+    due = [name for name in STEPS if name in found]
     return {
         "state": _fresh.write(known),
         "plans": {name: _digest(plan) for name, plan in plans.items()},

@@ -50,7 +50,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 return result
             if seen["dead"]:
                 return _failed(result, seen, name, seen["dead"])
-            progress = seen["phase"] or seen["state"] or "no answer yet"
+            progress = clean(seen["phase"] or seen["state"] or "no answer yet")
             if progress != shown:
                 display.display(f"{host}: {name}: {progress} ({seconds} s)")
                 shown = progress

@@ -49,7 +49,7 @@ def read(navilab: Any) -> dict[str, Any]:
     known: dict[str, Any] = json.loads(state) if isinstance(state, str) else {}
     if known.get("run") == RUN:
         return known
-    return {"run": RUN, "gathered": 0.0, "wanted": {}, "facts": {}, "plans": {}, "applied": []}
+    return {"run": RUN, "gathered": 0.0, "wanted": {}, "facts": {}, "plans": {}, "applied": [], "pending": []}
 
 
 def write(known: Mapping[str, Any]) -> str:
@@ -70,10 +70,19 @@ def usable(
     )
 
 
+def pending(
+    known: Mapping[str, Any], planned: Iterable[str], begun: Iterable[str], steps: Mapping[str, Step]
+) -> list[str]:
+    """The steps whose plan is older than what a step has begun to change since; planning them again settles it."""
+    again = {name for name in known["plans"] if steps[name].stale_after & set(begun)}
+    return [name for name in steps if name in ({*known["pending"], *again} - set(planned))]
+
+
 def due(plans: Mapping[str, Mapping[str, Any]], steps: Mapping[str, Step]) -> list[str]:
     """The steps that have something to do, or whose plan may change by what an earlier one does."""
     found: list[str] = []
     for name, plan in plans.items():
-        if plan["actions"] or steps[name].stale_after & set(found) - {name}:
+        acts = plan["actions"] and (plan.get("allowed", True) or plan.get("blocking"))
+        if acts or steps[name].stale_after & set(found) - {name}:
             found.append(name)
     return found

@@ -26,9 +26,11 @@ def together(plans: Mapping[str, Mapping[str, Any]], due: Iterable[str], variabl
     """
     firmware, engine = plans.get("firmware") or {}, plans.get("docker_engine") or {}
     both = {"firmware", "docker_engine"} <= set(due) and firmware.get("install") and engine.get("install")
+    # An engine that runs has to be reloaded or restarted for its settings, which its role sees to.
     if (
         not both
         or engine["repository"]
+        or not engine["start"]
         or not all(_selected(step, variables) for step in ("firmware", "docker_engine"))
     ):
         return {"install": [], "writes": [], "directories": [], "records": {}}

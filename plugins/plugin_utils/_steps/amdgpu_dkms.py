@@ -412,6 +412,4 @@ def _known(facts: Facts, name: str) -> bool:
     return is_installed(facts, name) or name in facts["dpkg"]["broken"] or kernel in facts["kernel"]["headers"]
 
 
-STEP = Step(
-    "amdgpu_dkms", settings, wants, plan, stale_after=frozenset({"amdgpu_dkms", "firmware", "packages", "reboot"})
-)
+STEP = Step("amdgpu_dkms", settings, wants, plan, stale_after=frozenset({"amdgpu_dkms", "firmware", "reboot"}))

@@ -202,7 +202,7 @@ def plan(facts: Facts, settings: Settings) -> DockerEnginePlan:
     if not docker["running"]:
         plan["start"] = True
         plan["actions"].append("start the engine")
-    elif not file_of(facts, ENABLED)["exists"]:
+    elif docker["provider"] in ("docker.io", "docker-ce") and not file_of(facts, ENABLED)["exists"]:
         plan["start"] = True
         plan["actions"].append("let the engine start at boot")
 
@@ -222,7 +222,8 @@ def plan(facts: Facts, settings: Settings) -> DockerEnginePlan:
         "daemon": kept_ours,
         "files": sorted({*record.get("files", []), *files} - set(plan["files_absent"])),
         "repository": bool(record.get("repository") or plan["repository"]),
-        "restart_pending": plan["restart_pending"],
+        # Until the engine has started again, also where this run means to restart it and is cut off.
+        "restart_pending": pending,
     }
     return plan
 
@@ -275,6 +276,4 @@ def _absent(facts: Facts, record: dict[str, Any]) -> DockerEnginePlan:
     return plan
 
 
-STEP = Step(
-    "docker_engine", settings, wants, plan, stale_after=frozenset({"docker_engine", "packages", "reboot", "webui"})
-)
+STEP = Step("docker_engine", settings, wants, plan, stale_after=frozenset({"docker_engine", "reboot", "webui"}))

@@ -138,6 +138,4 @@ def plan(facts: Facts, settings: Settings) -> FirmwarePlan:
     return found
 
 
-STEP = Step(
-    "firmware", own("firmware"), wants, plan, stale_after=frozenset({"firmware", "amdgpu_dkms", "packages", "reboot"})
-)
+STEP = Step("firmware", own("firmware"), wants, plan, stale_after=frozenset({"firmware", "amdgpu_dkms", "reboot"}))

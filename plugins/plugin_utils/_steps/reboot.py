@@ -87,5 +87,5 @@ STEP = Step(
     no_wants,
     plan,
     gate,
-    stale_after=frozenset({"firmware", "amdgpu_dkms", "packages", "reboot"}),
+    stale_after=frozenset({"firmware", "amdgpu_dkms", "reboot"}),
 )

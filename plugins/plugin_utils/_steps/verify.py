@@ -8,6 +8,7 @@ from __future__ import annotations
 from ansible_collections.navilab.webui.plugins.module_utils import _checks
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, WantedWebui
 
+from .._text import problem_lines
 from . import webui
 from ._base import Plan, Settings, Step, Variables, Wants
 from ._webui_container import LISTEN, Instance
@@ -61,8 +62,9 @@ def plan(facts: Facts, settings: Settings) -> VerifyPlan:
         for check in checks
         if check["status"] == "waived"
     ]
+    stops = [f"site.yml would stop at {line}" for line in problem_lines(wanted["problems"])]
     notes = [f"{check['id']}: {check['note']}" for check in checks if check["note"]]
-    return {"actions": [], "problems": [], "warnings": waived + notes, "checks": checks}
+    return {"actions": [], "problems": [], "warnings": [*waived, *notes, *stops], "checks": checks}
 
 
 STEP = Step("verify", settings, wants, plan, stale_after=webui.STEP.stale_after)

@@ -401,5 +401,5 @@ STEP = Step(
     wants,
     plan,
     gate,
-    stale_after=frozenset({"amdgpu_dkms", "firmware", "packages", "gpu_access", "reboot", "docker_engine", "webui"}),
+    stale_after=frozenset({"amdgpu_dkms", "firmware", "gpu_access", "reboot", "docker_engine", "webui"}),
 )

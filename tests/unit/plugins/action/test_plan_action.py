@@ -251,7 +251,7 @@ def test_what_tests_find_goes_into_the_plan(plan: Callable[..., Any], facts: dic
     first = plan(["webui"])
     (test,) = first["plan"]["selftests"]
     here = after(first, applied=["webui"])
-    learned = plan(["webui"], here, selftests=[result_of(test, True)])
+    learned = plan(["webui"], here, selftests=[result_of(test, True)], check=True)
     assert (learned["calls"], learned["plan"]["selftests"]) == (0, [])
     assert "rocm7 0000:0a:00.0" in navilab(learned)["selftests"]["results"]
     again = plan(["webui"], after(learned, applied=[]), forget_selftests=True, apply=False, check=True)
@@ -263,7 +263,7 @@ def test_a_pulled_image_counts(plan: Callable[..., Any], facts: dict[str, Any]) 
     first = plan(["webui"])
     (test,), here = first["plan"]["selftests"], after(first)
     pulled = [{"item": IMAGE, "image": {"Id": "sha256:9"}}]
-    learned = plan(["webui"], here, selftests=[result_of(test, True)], pulled=pulled)
+    learned = plan(["webui"], here, selftests=[result_of(test, True)], pulled=pulled, check=True)
     assert (learned["plan"]["pull"], learned["plan"]["selftests"]) == ([], [])
 
 

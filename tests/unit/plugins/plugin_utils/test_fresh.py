@@ -100,3 +100,21 @@ def test_a_step_is_due_with_actions_or_after_one_that_changes_its_facts() -> Non
     assert _fresh.due(plans("gpu_access"), STEPS) == ["gpu_access", "webui", "verify"]
     assert _fresh.due(plans("firmware"), STEPS)[:2] == ["firmware", "reboot"]
     assert list(_fresh.due(plans(*STEPS), STEPS)) == list(STEPS)
+
+
+def test_a_plan_that_is_older_than_a_change_is_made_again() -> None:
+    plans = {name: {"actions": []} for name in ("amdgpu_dkms", "firmware", "reboot", "docker_engine", "webui")}
+    here = {**known(plans=plans), "pending": []}
+    begun = _fresh.pending(here, ["amdgpu_dkms"], ["amdgpu_dkms"], STEPS)
+    assert begun == ["firmware", "reboot", "webui"]
+    # The role's own last plan has no action left, and settles nothing of the others'.
+    assert _fresh.pending({**here, "pending": begun}, ["amdgpu_dkms"], [], STEPS) == begun
+    assert _fresh.pending({**here, "pending": begun}, ["reboot"], [], STEPS) == ["firmware", "webui"]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "blocking", "due"), [(False, False, []), (False, True, ["reboot"]), (True, False, ["reboot"])]
+)
+def test_a_reboot_that_nobody_allowed_is_due_where_a_board_waits(allowed: bool, blocking: bool, due: list[str]) -> None:
+    plan = {"actions": ["reboot required: a kernel"], "allowed": allowed, "blocking": blocking}
+    assert _fresh.due({"reboot": plan}, STEPS) == due

@@ -259,8 +259,11 @@ def test_engine_goes_out_only_if_it_came_in(facts: dict[str, Any]) -> None:
 
 def test_an_engine_that_does_not_start_at_boot_is_drift(facts: dict[str, Any]) -> None:
     del engine(facts, **ROTATION)["files"][ENABLED]
+    facts["docker"]["provider"] = "docker.io"
     plan = docker_engine_plan(facts, ENGINE)
     assert (plan["actions"], plan["start"]) == (["let the engine start at boot"], True)
+    facts["docker"]["provider"] = "unknown"  # a snap, say, has another unit
+    assert not docker_engine_plan(facts, ENGINE)["actions"]
 
 
 @pytest.mark.parametrize("drift", [{}, {"mode": "0600"}, {"uid": 1000}, {"gid": 5}, {"sha256": "0"}])

@@ -9,7 +9,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._together import tog
 
 FIRMWARE = {"install": ["fw"], "source": {"path": "/s", "content": "deb"}, "record": {"packages": ["fw"]}}
 ENGINE = {
-    "install": ["docker.io"], "repository": False, "directories": ["/etc/docker"],
+    "install": ["docker.io"], "repository": False, "start": True, "directories": ["/etc/docker"],
     "writes": [{"path": "/d", "content": "{}", "mode": None, "secret": False}], "record": {"packages": ["docker.io"]},
 }  # fmt: skip
 DUE = ["firmware", "docker_engine"]
@@ -32,6 +32,7 @@ def test_both_come_in_at_once() -> None:
     [
         ({"install": []}, {}),
         ({"repository": True}, {}),  # its key goes first
+        ({"start": False}, {}),  # it runs, and has to be reloaded or restarted for its settings
         ({}, {"due": ["firmware"]}),
         ({}, {"ansible_run_tags": ["firmware"]}),
         ({}, {"ansible_skip_tags": ["docker_engine"]}),
