@@ -24,7 +24,7 @@ def run(**arguments: Any) -> tuple[int, dict[str, Any]]:
         capture_output=True,
         text=True,
         timeout=30,
-        env={**os.environ, "PYTHONPATH": str(ROOT / ".navilab/collections")},
+        env={**os.environ, "PYTHONPATH": str(ROOT / "collections")},
     )
     assert "Traceback" not in done.stderr + done.stdout
     return done.returncode, json.loads(done.stdout)
