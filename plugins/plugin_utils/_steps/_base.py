@@ -38,10 +38,6 @@ class Plan(TypedDict):
     warnings: list[str]
 
 
-class Record(TypedDict, total=False):
-    """What came in with a role, as it is kept in /var/lib/navilab; each step says which keys it has."""
-
-
 class Connection(NamedTuple):
     """How the host is reached, which decides what may be done to it."""
 
