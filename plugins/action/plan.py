@@ -5,49 +5,73 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.plugins.action import ActionBase
+from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 from ansible_collections.navilab.webui.plugins.module_utils import _checks
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts
-from ansible_collections.navilab.webui.plugins.plugin_utils import _fresh, _reach, _selftests, _variables
+from ansible_collections.navilab.webui.plugins.plugin_utils import (
+    _answers,
+    _fresh,
+    _lock,
+    _reach,
+    _recorded,
+    _selftests,
+    _variables,
+)
+from ansible_collections.navilab.webui.plugins.plugin_utils._action import HostAction, failed
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import STEPS
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps._base import Connection, Settings, Step
-from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean, problem, problem_lines
+from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean, problem, shown
 from ansible_collections.navilab.webui.plugins.plugin_utils._together import together
 
 display = Display()
 ARGUMENTS = {
     "steps": {"type": "list", "elements": "str", "choices": [*STEPS], "required": True},
     "apply": {"type": "bool", "default": False},
+    "begins": {"type": "bool", "default": False},
+    "ends": {"type": "bool", "default": False},
     "refresh": {"type": "bool", "default": False},
+    "partial": {"type": "bool", "default": False},
     "forget_selftests": {"type": "bool", "default": False},
     "selftests": {"type": "list", "elements": "dict", "default": []},
     "pulled": {"type": "list", "elements": "dict", "default": []},
 }
 READ = ("_common", "image", "docker_engine", "webui")
 """Roles whose variables several steps read."""
+BRINGING = ("amdgpu_dkms", "firmware")
+SAID = ("actions", "warnings")
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(HostAction):
     """See plugins/modules/plan.py for what it takes and returns."""
 
     _requires_connection = True
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+        with _recorded.opened(task_vars or {}, self._templar.template) as self._recorded:
+            return self._run(tmp, task_vars or {})
+
+    def _run(self, tmp: str | None, variables: dict[str, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, variables)
         _validation, arguments = self.validate_argument_spec(ARGUMENTS)
-        variables = task_vars or {}
+        if self._recorded:
+            variables = {**self._recorded.settings, **variables}
         steps = {name: step for name, step in STEPS.items() if name in arguments["steps"]}
 
         read, problems = self._variables(steps, variables)
+        if self._recorded:
+            tests = arguments["forget_selftests"] or arguments["selftests"]
+            applied = arguments["apply"] and "verify" not in steps
+            problems = self._recorded.problems(bool(arguments["begins"] or tests or applied)) or problems
         if problems:
-            return _failed(result, problems)
+            return failed(result, problems, serves=[])
         settings = {name: step.settings(read) for name, step in steps.items()}
 
         known = self._known(steps, settings, arguments, variables, result)
@@ -72,15 +96,31 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 problems += STEPS[name].gate(facts, settings[name], connection)
         due = _fresh.due(plans, STEPS)
         acts = bool(arguments["apply"] and due)
+        checks = plans["verify"]["checks"] if "verify" in plans and (arguments["apply"] or not due) else []
+        busy = self._busy(facts, variables)
+        if due and {*plans} - {"reboot", "verify"}:
+            problems[:0] = busy
+        elif any(check["status"] == "failed" for check in checks):
+            checks = [*busy, *checks]
+        changes = (acts or (due and arguments["forget_selftests"])) and "verify" not in plans
+        if changes and not problems and not connection.check_mode:
+            taken = self._hold(known, due, variables, result)
+            if taken is None:
+                return result
+            problems += taken
         both = {**known["plans"], **plans}
         known["plans"] = {name: both[name] for name in STEPS if name in both}
         begun = [name for name in due if plans[name].get("allowed", True)] if acts and not connection.check_mode else []
         known["applied"] = sorted({*known["applied"], *begun})
         known["pending"] = _fresh.pending(known, plans, begun, STEPS)
-        checks = plans["verify"]["checks"] if "verify" in plans and (arguments["apply"] or not due) else []
+        if "reboot" in begun:
+            known["held"] = 0.0  # the lock is gone with the boot
+        if problems or arguments["ends"]:
+            self._let_go(known, variables)
         navilab = {
             **_fact(known, variables),
-            "checks": checks,
+            "checks": shown(checks),
+            "partial": arguments["partial"],
             "converged": not due and not any(check["status"] == "failed" for check in checks),
             "shortcut": read["_common"]["shortcut"],
             "reach": _reach.lines(_instances(plans), _connection(variables, self._templar)),
@@ -89,13 +129,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if applies:
             _show(str(variables.get("inventory_hostname", "localhost")), plans)
         if problems:
-            _failed(result, problems, _serves(plans, facts))
+            failed(result, problems, serves=_serves(plans, facts))
         foresees = bool(acts and connection.check_mode and "verify" not in plans)
         # Of a failure a user is shown all that is in it; what tests have found is kept in any case.
         if not problems or arguments["selftests"]:
             result.update(ansible_facts={"navilab": navilab}, changed=foresees, applies=applies)
         if len(plans) == 1 and not (problems and applies):
-            result["plan"] = next(iter(plans.values()))
+            result["plan"] = _sayable(next(iter(plans.values())))
         return result
 
     def _known(
@@ -116,6 +156,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return known
         # What an earlier step wanted is gathered too, so that a later one can use it again.
         seen = self._gather(_fresh.unite([known["wanted"], wanted]), variables, result)
+        if seen and arguments["selftests"] and known["facts"]:
+            seen["facts"] = _selftests.carry(seen["facts"], known["facts"])
         return seen and {**known, **seen}
 
     def _plans(
@@ -126,21 +168,23 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         variables: Mapping[str, Any],
         result: dict[str, Any],
     ) -> dict[str, Any] | None:
-        """One plan a step; None where a registry had to be asked, and the host could not be."""
+        """One plan a step; None where the host had to be asked something more, and could not be."""
         plans = {name: step.plan(known["facts"], settings[name]) for name, step in steps.items()}
-        unknown = _unknown_images(plans.get("webui"), known["facts"])
-        if not unknown:
+        questions = _answers.questions(plans, known["facts"])
+        if not questions:
             return plans
-        # Which image is to be pulled is known only now; its registry says whether it can be.
-        seen = self._gather({**known["wanted"], "images": unknown, "probe_images": True}, variables, result)
+        # What is intended is known only now; the host's own programs say whether it can be.
+        wanted = known["wanted"]
+        more = {"registry_ca": wanted.get("registry_ca", ""), "docker_config": known["facts"]["docker"]["config"]}
+        seen = self._ask("host_answers", {**questions, **more}, variables, result)
         if seen is None:
             return None
-        registry = {**known["facts"]["registry"], **seen["facts"]["registry"]}
-        known["facts"] = {**known["facts"], "registry": registry}
+        known["facts"] = _answers.learn(known["facts"], seen["answers"])
         return {name: step.plan(known["facts"], settings[name]) for name, step in steps.items()}
 
     def _variables(self, steps: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[dict[str, Any], list[Check]]:
-        roles = list(dict.fromkeys([*READ, *steps]))
+        # preflight judges what all of them would bring, whichever are in the run.
+        roles = list(dict.fromkeys([*READ, *(BRINGING if "preflight" in steps else ()), *steps]))
         templar = self._templar.copy_with_new_env(available_variables={**_variables.DEFAULTS, **variables})
         read, problems = _variables.read(roles, variables, templar.template)
         try:
@@ -160,19 +204,47 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         self, wanted: Mapping[str, Any], variables: Mapping[str, Any], result: dict[str, Any]
     ) -> dict[str, Any] | None:
         """What is known of the host now; None where it could not be gathered, and `result` says why."""
-        seen = self._execute_module(
-            module_name="navilab.webui.host_info",
-            module_args={"probe_images": False, **wanted},
-            task_vars=variables,
-            wrap_async=False,
-        )
+        seen = self._ask("host_info", {"probe_images": False, **wanted}, variables, result)
+        return seen and {"gathered": time.time(), "wanted": dict(wanted), "facts": seen["host"], "applied": []}
+
+    def _ask(
+        self, module: str, arguments: Mapping[str, Any], variables: Mapping[str, Any], result: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """A module's result as plain values: planning with Ansible's tagged ones takes several times as long."""
+        seen = self._recorded.ask(module, arguments) if self._recorded else self.ask(module, arguments, variables)
         result["calls"] += 1
-        if seen.get("failed") or "host" not in seen:
-            result.update(seen, failed=True)
+        if seen.get("failed") or not {"host", "answers"} & set(seen):
+            # One that is out of reach is no failed one: Ansible counts it as such.
+            result.update(seen, **({} if seen.get("unreachable") else {"failed": True}))
             return None
-        # Plain values: planning with Ansible's tagged ones takes several times as long.
-        facts = json.loads(json.dumps(seen["host"]))
-        return {"gathered": time.time(), "wanted": dict(wanted), "facts": facts, "applied": []}
+        result.update({key: seen[key] for key in ("warnings", "deprecations") if key in seen})
+        return {key: json.loads(json.dumps(seen[key])) for key in ("host", "answers") if key in seen}
+
+    def _busy(self, facts: Facts, variables: Mapping[str, Any]) -> list[Check]:
+        """The check that another run is at work on the host."""
+        other = _lock.other(facts["lock"])
+        return [_lock.busy(other, self._name(variables))] if other else []
+
+    def _hold(
+        self, known: dict[str, Any], due: list[str], variables: Mapping[str, Any], result: dict[str, Any]
+    ) -> list[Check] | None:
+        """Hold the host for this run, before anything changes, or renew that; None where it could not be asked."""
+        if 0 <= time.time() - known.get("held", 0.0) < _lock.RENEW_S:
+            return []
+        seen = self.take(_lock.lease_s(due), variables)
+        result["calls"] += 1
+        if seen.get("failed") or seen.get("unreachable"):
+            result.update(seen)
+            return None
+        known["held"] = time.time() if seen.get("held") else 0.0
+        return [_lock.busy(seen["lock"], self._name(variables))] if seen.get("lock") else []
+
+    def _let_go(self, known: dict[str, Any], variables: Mapping[str, Any]) -> None:
+        """Of a host that this run ends on; whether it works is nobody's concern, the lock ends by itself."""
+        if known.get("held"):
+            known["held"] = 0.0
+            with contextlib.suppress(AnsibleError):
+                self.ask("host_lock", {"state": "absent", "run": known["run"]}, variables)
 
 
 def _fact(known: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,6 +258,7 @@ def _fact(known: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, A
         "due": due,
         "together": together(plans, due, variables),
         "applied": known["applied"],
+        "held": bool(known.get("held")),
         "interrupted": facts["dpkg"]["interrupted"],
         "boards": [{key: board[key] for key in ("bdf", "name", "supported")} for board in facts["boards"]],
         "selftests": facts["records"].get("selftest") or {},
@@ -194,12 +267,6 @@ def _fact(known: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, A
 
 def _instances(plans: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     return list(plans["webui"]["instances"]) if "webui" in plans else []
-
-
-def _unknown_images(plan: Mapping[str, Any] | None, facts: Mapping[str, Any]) -> list[str]:
-    """Images that are to be pulled and that no registry was asked for."""
-    asked = {image for image, found in facts["registry"].items() if found["status"] != "unknown"}
-    return [image for image in (plan or {}).get("pull", ()) if image not in asked]
 
 
 def _from_builder(variables: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -245,10 +312,16 @@ def _show(host: str, plans: Mapping[str, Mapping[str, Any]]) -> None:
 _ROW = ("name", "bdf", "board_name", "vram_mib", "profile", "profile_reason", "image", "url", "selftest")
 
 
+def _sayable(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan with the fields that tasks obey as they are, and what is said of them as it is shown."""
+    said = {key: list(map(clean, plan[key])) for key in SAID}
+    return {**plan, **said, "problems": shown(plan["problems"])}
+
+
 def _digest(plan: Mapping[str, Any]) -> dict[str, Any]:
     """What the table and a person want of a plan. All of it goes with the call of its role: each value that travels
     costs Ansible time on the controller, which copies a result several times."""
-    found = {"actions": plan["actions"], "warnings": plan["warnings"]}
+    found: dict[str, Any] = {key: list(map(clean, plan[key])) for key in SAID}
     if "instances" in plan:
         found["instances"] = [{key: each[key] for key in _ROW} for each in plan["instances"]]
     return found
@@ -259,11 +332,3 @@ def _serves(plans: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]) ->
     return [{key: each[key] for key in _ROW} for each in _instances(plans)] or [
         {"bdf": board["bdf"], "board_name": board["name"], "vram_mib": board["vram_mib"]} for board in facts["boards"]
     ]
-
-
-def _failed(
-    result: dict[str, Any], problems: list[Check], serves: list[dict[str, Any]] | None = None
-) -> dict[str, Any]:
-    """Fail with all problems, as data and in words."""
-    result.update(failed=True, msg="\n".join(problem_lines(problems)), checks=problems, serves=serves or [])
-    return result

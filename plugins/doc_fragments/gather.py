@@ -39,6 +39,12 @@ options:
       - Whether registries are asked for the O(images) that the engine does not have.
     type: bool
     default: true
+  groups:
+    description:
+      - Groups whose numbers are wanted, beside video and render.
+    type: list
+    elements: str
+    default: []
 notes:
   - Root sees more than others do, namely the kernel log, PCI configuration space, the engine's socket and other users'
     processes.

@@ -15,6 +15,8 @@ options:
       - Directory below which C(sys/), C(dev/), C(proc/) and C(etc/) are read.
       - Another directory than V(/) is a tree recorded on some host. Its links are followed as if it were V(/).
         What only a running host can tell is then reported as not known.
+      - A recording of M(navilab.webui.record), its archive or its directory, knows some of that, and what is missing in
+        it was missing on the host. An archive is unpacked into a temporary directory.
     type: path
     default: /
 """

@@ -10,15 +10,19 @@ import pwd
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TypedDict
 
-from ._sysfs import Tree
+from ._sysfs import Tree, clean, parse_int
 from ._types import User
 
 _LIMIT = 1 << 20
+_MAX_GROUPS = 1024
 
 
-class _Account(NamedTuple):
+class _Account(TypedDict):
+    """What passwd(5) and group(5) say of somebody; all empty and exists false for nobody."""
+
+    exists: bool
     uid: int
     gid: int
     home: str
@@ -32,10 +36,10 @@ def gather_user(tree: Tree, name: str | None, device_gids: Sequence[int] = ()) -
     """
     if not name:
         return None
-    account = _live(name) if tree.live else _recorded(tree, name)
+    account = tree.derive(f"user {name}", lambda: _live(name) if tree.live else _recorded(tree, name), _Account)
     seen: User = {
         "name": name,
-        "exists": account is not None,
+        "exists": account["exists"],
         "uid": None,
         "gid": None,
         "home": None,
@@ -43,37 +47,45 @@ def gather_user(tree: Tree, name: str | None, device_gids: Sequence[int] = ()) -
         "groups": [],
         "needs_login": False,
     }
-    if account is None:
+    if not account["exists"]:
         return seen
-    group_names = [tree.group_name(gid) or str(gid) for gid in [account.gid, *account.gids]]
-    due = set(device_gids) & set(account.gids)
+    uid, gids = account["uid"], account["gids"]
+    group_names = [tree.group_name(gid) or str(gid) for gid in [account["gid"], *gids]]
+    due = set(device_gids) & set(gids)
     return {
         **seen,
-        "uid": account.uid,
-        "gid": account.gid,
-        "home": account.home,
+        "uid": uid,
+        "gid": account["gid"],
+        "home": account["home"],
         "primary_group": group_names[0],
         "groups": list(dict.fromkeys(group_names)),
-        "needs_login": tree.live and bool(due) and account.uid != 0 and _lags(account.uid, due),
+        "needs_login": bool(due) and uid != 0 and tree.ask(f"login {name}", lambda: _lags(uid, due), False),
     }
 
 
-def _live(name: str) -> _Account | None:
+def _nobody() -> _Account:
+    return {"exists": False, "uid": 0, "gid": 0, "home": "", "gids": []}
+
+
+def _live(name: str) -> _Account:
     try:
         entry = pwd.getpwnam(name)
-        return _Account(entry.pw_uid, entry.pw_gid, entry.pw_dir, os.getgrouplist(name, entry.pw_gid))
+        gids = os.getgrouplist(name, entry.pw_gid)
     except (KeyError, OSError, ValueError):  # ValueError: a null byte in the name
-        return None
+        return _nobody()
+    return {"exists": True, "uid": entry.pw_uid, "gid": entry.pw_gid, "home": clean(entry.pw_dir), "gids": gids}
 
 
-def _recorded(tree: Tree, name: str) -> _Account | None:
+def _recorded(tree: Tree, name: str) -> _Account:
     for fields in _lines(tree, "/etc/passwd", 7):
-        if fields[0] == name and fields[2].isdigit() and fields[3].isdigit():
-            members = [
-                group for group in _lines(tree, "/etc/group", 4) if name in group[3].split(",") and group[2].isdigit()
-            ]
-            return _Account(int(fields[2]), int(fields[3]), fields[5], [int(group[2]) for group in members])
-    return None
+        if fields[0] != name:
+            continue
+        uid, gid = parse_int(fields[2]), parse_int(fields[3])
+        if uid is not None and gid is not None:
+            groups = [parse_int(group[2]) for group in _lines(tree, "/etc/group", 4) if name in group[3].split(",")]
+            gids = [number for number in dict.fromkeys(groups) if number is not None][:_MAX_GROUPS]
+            return {"exists": True, "uid": uid, "gid": gid, "home": fields[5], "gids": gids}
+    return _nobody()
 
 
 def _lines(tree: Tree, path: str, count: int) -> Iterator[list[str]]:

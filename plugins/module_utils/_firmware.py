@@ -88,9 +88,9 @@ def ucode_version(tree: Tree, path: str) -> int | None:
 
 
 def _arrival(tree: Tree, paths: Sequence[str]) -> float | None:
-    """When the last of the files came: its ctime, as dpkg keeps the package's mtime; a recorded tree can't tell."""
+    """When the last of the files came: its ctime, as dpkg keeps the package's mtime; a plain tree can't tell."""
     times = [seen.st_ctime for seen in map(tree.lookup, paths) if seen]
-    return max(times) if times and tree.live else None
+    return max(times) if times and tree.complete else None
 
 
 def gather_firmware(tree: Tree, boards: Sequence[Board], kernel: KernelFacts) -> Firmware:
@@ -118,6 +118,6 @@ def gather_firmware(tree: Tree, boards: Sequence[Board], kernel: KernelFacts) ->
         "shadowed": [path for path in paths if not path.startswith(directory + "/")],
         "mec_on_disk": next(iter(mec.values()), None),
         "mec_by_board": mec,
-        "initrd_stale": bool(initrd and arrival and initrd.st_mtime < arrival) if tree.live else None,
-        "since_boot": bool(arrival and booted and booted < arrival) if tree.live else None,
+        "initrd_stale": bool(initrd and arrival and initrd.st_mtime < arrival) if tree.complete else None,
+        "since_boot": bool(arrival and booted < arrival) if tree.complete and booted else None,
     }

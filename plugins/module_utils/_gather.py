@@ -5,22 +5,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from . import _lock
 from ._accounts import gather_user
 from ._apt import gather_apt
 from ._dkms import gather_dkms
-from ._docker import SOCKET, gather_docker
+from ._docker import ENGINES, gather_docker
+from ._docker_config import public, read_config
 from ._dpkg import gather_dpkg
+from ._engines import SOCKET
 from ._hardware import gather_hardware
 from ._machine import gather_disk, gather_files, gather_memory, gather_records
 from ._net import listeners, probe
-from ._sysfs import UNKNOWN, Tree
+from ._paths import expand
+from ._sysfs import UNKNOWN, Recorder, Tree
 from ._types import Container, Docker, Facts, Http, PortFacts, RegistryAnswer
 
-_ENGINES = ("docker.io", "docker-ce")
 _WEBUI = {"name": {"type": "str", "required": True}, "port": {"type": "int", "required": True}}
 ARGUMENTS: dict[
     str, Any
@@ -34,6 +37,7 @@ ARGUMENTS: dict[
     "images": {"type": "list", "elements": "str", "default": []},
     "registry_ca": {"type": "str", "default": ""},
     "probe_images": {"type": "bool", "default": True},
+    "groups": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -47,21 +51,25 @@ def gather(
     images: Sequence[str] = (),
     registry_ca: str = "",
     probe_images: bool = True,
+    recorder: Recorder | None = None,
+    groups: Sequence[str] = (),
 ) -> Facts:
     """The facts of the host below `root`, JSON-able. Never raises for what is missing or garbage.
 
     `webuis` are mappings with `name` (of the container) and `port`. A path of `files` or `disk` may start with `~`, the
     home of `user`; its key is the expanded path. Sockets, HTTP and registries are asked only where `root` is `/`, and
-    registries only for images that the engine doesn't have, if `probe_images`.
+    registries only for images that the engine doesn't have, if `probe_images`. `groups` are those whose numbers are
+    wanted beside the GPU's.
     """
-    host = gather_hardware(root)
-    tree = Tree(root)
-    dpkg = gather_dpkg(tree, [*packages, *(name for name in _ENGINES if name not in packages)])
+    tree = Tree(root, recorder)
+    host = gather_hardware(tree)
+    dpkg = gather_dpkg(tree, [*packages, *(name for name in ENGINES if name not in packages)])
     names, ports = [str(webui["name"]) for webui in webuis], [int(webui["port"]) for webui in webuis]
-    docker = gather_docker(tree, dpkg["packages"], names, images, SOCKET if tree.live else None)
-    dpkg["packages"] = {name: dpkg["packages"][name] for name in packages}
     account = gather_user(tree, user, [gid for gid in host["groups"].values() if gid is not None])
     home = account["home"] if account else None
+    docker = gather_docker(tree, dpkg["packages"], names, images, SOCKET if tree.live else None, home)
+    dpkg["packages"] = {name: dpkg["packages"][name] for name in packages}
+    initrds = [f"/boot/initrd.img-{release}" for release in host["kernel"]["installed"]]  # what they take there
     bound = _name_containers(listeners(tree, ports), docker["containers"])
     with ThreadPoolExecutor(max_workers=8) as pool:  # what waits for others waits at the same time
         answers = pool.map(lambda port: _probe(tree, port, bound[str(port)]["listeners"]), ports)
@@ -69,6 +77,7 @@ def gather(
         http, registry = dict(zip(names, answers)), dict(zip(images, found))
     return {
         **host,
+        "init": tree.read_word("/proc/1/comm"),
         "user": account,
         "apt": gather_apt(tree),
         "dpkg": dpkg,
@@ -77,30 +86,32 @@ def gather(
         "registry": registry,
         "ports": bound,
         "http": http,
-        "files": gather_files(tree, _expand(files, home)),
-        "disk": gather_disk(tree, _expand(disk, home)),
+        "groups": {**host["groups"], **{name: tree.group_id(name) for name in groups}},
+        "files": gather_files(tree, [*(expand(path, home) for path in files), *initrds]),
+        "disk": gather_disk(tree, [*(expand(path, home) for path in disk), docker["root"]]),
         "memory": gather_memory(tree),
-        "records": gather_records(tree),
-        "problems": list(dict.fromkeys([*host["problems"], *tree.problems])),
+        "records": public(gather_records(tree)),  # some were written before secrets were left out
+        "lock": _lock.read() if tree.live else None,  # nobody's business in a recording
+        "answers": {"apt": [], "dockerd": []},
+        "problems": tree.problems,
     }
 
 
-def _expand(paths: Iterable[str], home: str | None) -> list[str]:
-    return [home.rstrip("/") + path[1:] if home and (path == "~" or path.startswith("~/")) else path for path in paths]
-
-
 def _probe(tree: Tree, port: int, addresses: list[str]) -> Http:
-    return probe(port, addresses) if tree.live else {"status": None, "ready": False, "models": None, "error": UNKNOWN}
+    unknown: Http = {"status": None, "ready": False, "models": None, "error": UNKNOWN}
+    return tree.ask(f"http {port}", lambda: probe(port, addresses), unknown, Http)
 
 
 def _registry(tree: Tree, image: str, docker: Docker, ca: str, ask: bool) -> RegistryAnswer:
     if docker["images"].get(image):
         return {"status": "local", "detail": "", "digest": None}
-    if not tree.live or not ask:
+    if not ask:
         return {"status": "unknown", "detail": "" if tree.live else UNKNOWN, "digest": None}
     from ._registry import lookup  # most runs ask none, and its imports cost each host a tenth of its time
 
-    return lookup(image, ca, docker["config"])
+    unknown: RegistryAnswer = {"status": "unknown", "detail": UNKNOWN, "digest": None}
+    config = read_config(tree, docker["config_file"])[0]
+    return tree.ask(f"registry {image}", lambda: lookup(image, ca, config), unknown, RegistryAnswer)
 
 
 def _name_containers(ports: dict[str, PortFacts], containers: Mapping[str, Container | None]) -> dict[str, PortFacts]:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from ._boards import AMD, target_of_device, target_of_name
 from ._sysfs import UNKNOWN, Tree, describe, errno_name, parse_int
-from ._types import Kfd, KfdAnswers, KfdLink, KfdNode, KfdTopology
+from ._types import DeviceNode, Kfd, KfdAnswers, KfdLink, KfdNode, KfdTopology
 
 DEVICE = "/dev/kfd"
 TOPOLOGIES = ("/sys/class/kfd/kfd/topology", "/sys/devices/virtual/kfd/kfd/topology")
@@ -177,20 +177,24 @@ def _apertures(descriptor: int) -> list[int]:
 
 
 def ask_driver(tree: Tree) -> KfdAnswers:
-    """Open /dev/kfd and ask. Only on a live host.
+    """Open /dev/kfd and ask. Only on a live host; a recording has the answers."""
+    unknown: KfdAnswers = {
+        "open": {"known": False, "ok": False, "errno": None, "error": UNKNOWN},
+        "ioctl_version": None,
+        "apertures": None,
+        "ioctl_error": UNKNOWN,
+    }
+    return tree.ask("kfd", lambda: _answers(tree.device(DEVICE)), unknown, KfdAnswers)
 
-    All in this process: KFD answers EBADF to a descriptor that crossed a fork.
-    """
+
+def _answers(seen: DeviceNode) -> KfdAnswers:
+    """All in this process: KFD answers EBADF to a descriptor that crossed a fork."""
     answer: KfdAnswers = {
-        "open": {"known": tree.live, "ok": False, "errno": None, "error": ""},
+        "open": {"known": True, "ok": False, "errno": None, "error": ""},
         "ioctl_version": None,
         "apertures": None,
         "ioctl_error": "",
     }
-    if not tree.live:
-        answer["open"]["error"] = answer["ioctl_error"] = UNKNOWN
-        return answer
-    seen = tree.device(DEVICE)
     if seen["exists"] and not seen["char"]:
         answer["open"]["error"] = f"{DEVICE} is not a character device"
         return answer

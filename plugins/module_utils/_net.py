@@ -12,6 +12,7 @@ import os
 import re
 import urllib.parse
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from ._sysfs import Tree
@@ -32,6 +33,18 @@ def decode_address(text: str) -> str:
 
 def listeners(tree: Tree, ports: Iterable[int]) -> dict[str, PortFacts]:
     """`{"7860": {listeners: [addresses], owner: process name or ""}}` of the ports asked for."""
+    wanted = list(ports)
+    seen: dict[str, PortFacts] = {}
+
+    def of(port: int) -> PortFacts:
+        if not seen:
+            seen.update(_listeners(tree, wanted))
+        return seen[str(port)]
+
+    return {str(port): tree.derive(f"port {port}", partial(of, port), PortFacts) for port in wanted}
+
+
+def _listeners(tree: Tree, ports: Iterable[int]) -> dict[str, PortFacts]:
     found: dict[int, set[str]] = {port: set() for port in ports}
     inodes: dict[str, int] = {}
     for name in ("tcp", "tcp6"):

@@ -56,17 +56,33 @@ class WantedWebui(_WantedWebui, total=False):
     selftest: SelftestVerdict | None
 
 
+class DiskNeed(TypedDict):
+    """How many MiB are to come to a path, what for, and what makes room. On one file system needs add up, but of those
+    of one `share` only the largest counts."""
+
+    path: str
+    mib: int
+    what: str
+    remedy: str
+    share: str
+
+
 class Wanted(TypedDict, total=False):
     """What evaluate() is to do. `scope` is of kfd, host, webui (kfd alone if absent); `only` are ids and overrules it.
 
-    `waive` is id to reason, `disk_paths` are the paths to check (None: all that were gathered), sizes are MiB.
+    `waive` is id to reason, `disk` is what is needed where, or `disk_paths` are the paths to check (None: all that were
+    gathered), sizes are MiB. `gpus` are the BDFs of the boards that are used; None: all but those that a guest holds.
+    `amdgpu_dkms`: AMD's driver is wanted (None or absent: it is where our record says that it came in).
     """
 
     scope: list[str]
     only: list[str] | None
     waive: dict[str, str]
     user: str | None
+    amdgpu_dkms: bool | None
     webuis: list[WantedWebui]
+    gpus: list[str] | None
+    disk: list[DiskNeed] | None
     disk_paths: list[str] | None
     min_disk_mib: int | None
     min_memory_mib: int | None
@@ -76,19 +92,28 @@ class Wanted(TypedDict, total=False):
 
 
 class ReleaseFacts(TypedDict):
-    """os-release(5): ID, VERSION_ID ("12"), VERSION_CODENAME, PRETTY_NAME."""
+    """os-release(5): ID, VERSION_ID ("12"), VERSION_CODENAME, PRETTY_NAME; and the Debian beneath.
+
+    `debian_codename` and `debian_version` ("12") are the release that the host is or is made of, None for none that is
+    known. `neighbour` is None for Debian itself and what is no relative, else lmde, mx, proxmox, ubuntu, other, ...
+    """
 
     id: str | None
     version_id: str | None
     codename: str | None
     pretty_name: str | None
+    debian_codename: str | None
+    debian_version: str | None
+    neighbour: str | None
 
 
 class KernelFacts(TypedDict):
     """The running kernel, and those that could be booted.
 
     `version` is [major, minor] or []; `flavour` is amd64, cloud-amd64, rt-amd64 or "" for none of Debian's; `installed`
-    and `headers` are releases, newest last; `pending` came after this boot; `secure_boot` is None without UEFI.
+    and `headers` are releases, newest last; `pending` came after this boot; `secure_boot` is the firmware's variable,
+    None without UEFI; `lockdown` is none, integrity or confidentiality; `signatures_enforced`: the kernel takes no
+    module that nobody signed (None where nothing tells).
     """
 
     release: str | None
@@ -99,6 +124,8 @@ class KernelFacts(TypedDict):
     pending: str | None
     headers: list[str]
     secure_boot: bool | None
+    lockdown: str | None
+    signatures_enforced: bool | None
 
 
 class Memory(TypedDict):
@@ -110,12 +137,17 @@ class Memory(TypedDict):
 
 
 class Disk(TypedDict):
-    """The file system of a path in MiB, for an unprivileged writer; `path_seen` is the nearest parent that exists."""
+    """The file system of a path in MiB, for an unprivileged writer; `path_seen` is the nearest parent that exists.
+
+    `fstype` is the kernel's name of its kind (ext4, nfs4, fuse.sshfs); paths of one `pool` share their space.
+    """
 
     path_seen: str | None
     total_mib: int | None
     free_mib: int | None
     read_only: bool | None
+    fstype: str | None
+    pool: str | None
 
 
 class FileFacts(TypedDict):
@@ -148,7 +180,7 @@ class User(TypedDict):
 
 
 class Package(TypedDict):
-    """A package of dpkg's; installed means fully."""
+    """A package of dpkg's; installed means fully, and a hold may be on one that is not."""
 
     installed: bool
     version: str | None
@@ -181,10 +213,21 @@ class AptSource(AptSourceFields):
     file: str
 
 
+class AptArchive(TypedDict):
+    """What the Release file in APT's lists says of a suite at an address; none for what APT has not read."""
+
+    uri: str
+    suite: str
+    origin: str
+    label: str
+    codename: str
+
+
 class Apt(TypedDict):
-    """Sources in APT's order; error says what APT would refuse, "" if nothing."""
+    """Sources in APT's order, the archives behind them; error says what APT would refuse, "" if nothing."""
 
     sources: list[AptSource]
+    archives: list[AptArchive]
     error: str
 
 
@@ -257,7 +300,7 @@ class DkmsFailure(DkmsExplanation):
 
 
 class DkmsModule(TypedDict):
-    """A registered module."""
+    """A module; versions are those that are registered, newest last. failures may be of others too."""
 
     name: str
     versions: list[str]
@@ -292,7 +335,8 @@ class Dkms(TypedDict):
 class Board(TypedDict):
     """An AMD display device. source is pci, or kfd where the PCI bus does not show it.
 
-    `supported` is False with an `unsupported_reason`; `vram_mib` in MiB; `kfd_node` is the index of its KFD node;
+    `supported` is False with an `unsupported_reason`; `held_by` is the driver that keeps it for a virtual machine, None
+    where none does; `vram_mib` in MiB; `kfd_node` is the index of its KFD node;
     `mec_fw_loaded` the version of the compute firmware that runs; `atomics`: PCIe atomics reach the processor.
     """
 
@@ -309,6 +353,7 @@ class Board(TypedDict):
     unsupported_reason: str
     integrated: bool
     driver: str | None
+    held_by: str | None
     card_node: str | None
     render_node: str | None
     vram_mib: int | None
@@ -328,6 +373,7 @@ class PciDevice(TypedDict):
     subsystem: str | None
     revision: str | None
     driver: str | None
+    held_by: str | None
 
 
 class ModuleFile(ModuleInfo):
@@ -338,7 +384,8 @@ class ModuleFile(ModuleInfo):
 
 
 class Driver(TypedDict):
-    """The module amdgpu; amdgpu-dkms alone has a version. blacklisted are the files and arguments that keep it out."""
+    """The module amdgpu; amdgpu-dkms alone has a version. blacklisted are the files and arguments that keep it out,
+    options what modprobe.d(5) and the kernel's arguments give it, as NAME=VALUE."""
 
     loaded: bool
     initstate: str | None
@@ -347,6 +394,7 @@ class Driver(TypedDict):
     on_disk: ModuleFile | None
     in_tree: bool | None
     blacklisted: list[str]
+    options: list[str]
 
 
 class KernelLogLines(TypedDict):
@@ -538,10 +586,39 @@ class Image(TypedDict):
     size: int | None
 
 
-class Docker(TypedDict):
-    """The engine. provider is docker.io, docker-ce or other; config is daemon.json, None where that is no JSON object.
+class DockerUnit(TypedDict):
+    """docker.service. load, active and enabled are systemd's LoadState, ActiveState and UnitFileState, "" if not known.
 
-    `containers` and `images` are those asked for, by name and reference; None for one that is not there.
+    `masked` are the units of the engine that are masked, `paths` the unit's files. `arguments` is what dockerd is
+    started with, without logins, None where that is not known; `environment` names the file that a variable comes
+    from; newer: one of the files is newer than the engine that runs.
+    """
+
+    load: str
+    active: str
+    enabled: str
+    masked: list[str]
+    paths: list[str]
+    arguments: list[str] | None
+    environment: dict[str, str]
+    newer: bool
+
+
+class OtherEngine(TypedDict):
+    """What calls itself Docker and is no engine of this host's systemd: kind is snap, podman, desktop, rootless,
+    binary, socket or process; evidence says where it was seen; answers: it is what the socket leads to."""
+
+    kind: str
+    evidence: str
+    answers: bool
+
+
+class Docker(TypedDict):
+    """The engine. provider is docker.io, docker-ce or other; config is daemon.json (config_file) without secrets, None
+    where dockerd could not read it, and config_error says why; root is where the engine writes.
+
+    `components` and `platform` are what it calls itself. `others` are engines that the roles can't set up. `containers`
+    and `images` are those asked for, by name and reference; None for one that is not there.
     """
 
     installed: bool
@@ -549,10 +626,16 @@ class Docker(TypedDict):
     running: bool
     version: str | None
     api_version: str | None
+    components: list[str]
+    platform: str | None
     root_dir: str | None
+    root: str
     error: str
+    config_file: str
     config: dict[str, Any] | None
     config_error: str
+    unit: DockerUnit
+    others: list[OtherEngine]
     restart_pending: bool
     foreign_containers: int
     containers: dict[str, Container | None]
@@ -598,14 +681,98 @@ class Readiness(TypedDict):
     log: list[str]
 
 
+# -- what the host's programs say to an intended change -------------------------------------------------------------
+
+
+class SourceFile(TypedDict):
+    """A file of /etc/apt/sources.list.d, with its content."""
+
+    path: str
+    content: str
+
+
+class AptQuestion(TypedDict):
+    """A transaction that a role intends: packages to install (NAME or NAME=VERSION), and the source files that it would
+    write before."""
+
+    install: list[str]
+    sources: list[SourceFile]
+
+
+class AptAnswer(TypedDict):
+    """What apt-get --simulate would do beside it: packages that would go away, those whose hold is in the way, those
+    that no source has, packages that would change their version though nobody asked; error is apt's own refusal, or
+    _sysfs.UNKNOWN where it could not be asked."""
+
+    removed: list[str]
+    held: list[str]
+    missing: list[str]
+    changed: list[str]
+    error: str
+
+
+class DockerdQuestion(TypedDict):
+    """The text of the daemon.json that a role intends to write."""
+
+    config: str
+
+
+class DockerdAnswer(TypedDict):
+    """Whether dockerd would start with it under the unit's own command line; None where it can't say; error is its."""
+
+    valid: bool | None
+    error: str
+
+
+class Questions(TypedDict, total=False):
+    """What a plan wants the host to be asked before it can be judged."""
+
+    images: list[str]
+    apt: AptQuestion
+    dockerd: DockerdQuestion
+
+
+class AptAnswered(TypedDict):
+    question: AptQuestion
+    answer: AptAnswer
+
+
+class DockerdAnswered(TypedDict):
+    question: DockerdQuestion
+    answer: DockerdAnswer
+
+
+class Answers(TypedDict):
+    """What was asked, each with its answer."""
+
+    apt: list[AptAnswered]
+    dockerd: list[DockerdAnswered]
+
+
+class Lock(TypedDict):
+    """The run of Ansible that is at work on the host. `who` started it, `machine`, `pid` and `start` tell its process;
+    `since` and `seen` are seconds since the epoch, and `left_s` seconds from now it counts as dead."""
+
+    run: str
+    who: str
+    machine: str
+    pid: int
+    start: int | None
+    since: float
+    seen: float
+    left_s: float
+
+
 # -- all of it ----------------------------------------------------------------------------------------------------
 
 
 class Hardware(TypedDict):
-    """The hardware side of a host's facts; groups are the numbers of video and render."""
+    """The hardware side of a host's facts; groups are the numbers of video and render. `live` is the machine itself;
+    `complete` is that or a recording of it: what is missing here is missing there."""
 
     root: str
     live: bool
+    complete: bool
     release: ReleaseFacts
     kernel: KernelFacts
     boards: list[Board]
@@ -622,9 +789,12 @@ class Facts(Hardware):
     """What host_info returns as `host`.
 
     `registry` is by image reference, `ports` by port ("7860"), `http` by webui, `files` and `disk` by path, `records`
-    by role: what each noted in /var/lib/navilab. `problems` name what could not be read, as "path: what".
+    by role: what each noted in /var/lib/navilab. `answers` is empty until plans ask. `lock` is null where no run of
+    Ansible is at work, and in a recording. `problems` name what could not be read, as "path: what". `init` is the name
+    of the first process.
     """
 
+    init: str | None
     user: User | None
     apt: Apt
     dpkg: Dpkg
@@ -637,3 +807,5 @@ class Facts(Hardware):
     disk: dict[str, Disk]
     memory: Memory
     records: dict[str, dict[str, Any]]
+    lock: Lock | None
+    answers: Answers

@@ -89,14 +89,25 @@ host:
     live:
       description: Whether this is the machine itself and not a recorded tree.
       type: bool
+    complete:
+      description:
+        - Whether what is missing here is missing on the host. That is so on the machine itself and in a recording of
+          M(navilab.webui.record), and not in a plain tree of files.
+      type: bool
     release:
-      description: Of C(/etc/os-release), RV(ignore:id), RV(ignore:version_id), RV(ignore:codename) and
-        RV(ignore:pretty_name).
+      description:
+        - Of C(/etc/os-release), RV(ignore:id), RV(ignore:version_id), RV(ignore:codename) and RV(ignore:pretty_name).
+        - C(debian_codename) and C(debian_version) are the release that the host is or is made of, null for none that is
+          known; C(neighbour) is null for Debian itself and for what is no relative of it, else V(lmde), V(mx),
+          V(antix), V(devuan), V(armbian), V(raspbian), V(truenas), V(proxmox), V(kali), V(parrot), V(pureos),
+          V(deepin), V(ubuntu) or V(other).
       type: dict
     kernel:
       description: C(release), C(version) as V([major, minor]), Debian's C(flavour) (V(amd64), V(cloud-amd64),
         V(rt-amd64) or empty), C(arch), the releases C(installed), newest last, which of them came after this boot and
-        is C(pending), and those with C(headers); C(secure_boot) is null on a machine without UEFI.
+        is C(pending), and those with C(headers); C(secure_boot) is the firmware's variable, null on a machine
+        without UEFI, C(lockdown) the kernel's own state, and C(signatures_enforced) whether it refuses modules that
+        nobody signed.
       type: dict
     boards:
       description:
@@ -109,7 +120,7 @@ host:
     driver:
       description:
         - The module amdgpu. C(version) and C(srcversion) are those of the loaded one (amdgpu-dkms alone has a version),
-          C(blacklisted) lists what keeps it out.
+          C(blacklisted) lists what keeps it out, C(options) what it is given as V(NAME=VALUE).
         - C(on_disk) is the file that the running kernel would load, C(path), C(version), C(srcversion), C(vermagic),
           C(signed), C(signer) and C(since_boot), whether it came after the boot; null where it has none.
       type: dict
@@ -127,8 +138,11 @@ host:
       description: Files that the boards need, those that are missing, and those that C(/lib/firmware/updates) hides.
       type: dict
     groups:
-      description: Numbers of the groups video and render, null for a missing one.
+      description: Numbers of the groups video and render and of the O(groups), null for a missing one.
       type: dict
+    init:
+      description: Name of the first process, of C(/proc/1/comm).
+      type: str
     user:
       description:
         - Of O(user), C(exists), C(uid), C(gid), C(home), C(primary_group), C(groups), and C(needs_login) if a session
@@ -136,7 +150,8 @@ host:
           GPU group that it joined later. Null if no user was asked for.
       type: dict
     apt:
-      description: C(sources) in APT's order, of both formats, with options by their deb822 names, and C(error).
+      description: C(sources) in APT's order, of both formats, with options by their deb822 names; C(archives), what
+        APT's lists say of them (C(origin), C(label) and C(codename) by C(uri) and C(suite)); and C(error).
       type: dict
     dpkg:
       description: The O(packages), each with C(installed), C(version) and C(held), whether a run of dpkg was
@@ -147,8 +162,12 @@ host:
         - What M(navilab.webui.dkms_info) returns, but for C(status), which needs a command.
       type: dict
     docker:
-      description: Engine, its C(daemon.json), the containers of O(webuis) with what their processes can open, the
-        O(images).
+      description:
+        - Engine, its C(daemon.json) without secrets, the containers of O(webuis) with what their processes can open,
+          the O(images).
+        - C(unit) is C(docker.service) as systemd knows it, with the arguments that dockerd is started with; C(others)
+          are engines that are no unit of the system (Podman, a snap, ...); C(root) is where the engine writes, which
+          is in RV(host.disk) too.
       type: dict
     registry:
       description: By image, C(status) (V(local), V(found), V(missing), V(unreachable), V(denied), V(invalid) or
@@ -165,10 +184,20 @@ host:
       description: By path, what was asked with O(files).
       type: dict
     disk:
-      description: By path, total and free MiB for an unprivileged writer at the nearest parent that exists.
+      description:
+        - By path, total and free MiB for an unprivileged writer at the nearest parent that exists, C(read_only), the
+          kind of file system in C(fstype) (as C(/proc/mounts) has it, V(ext4), V(nfs4), V(fuse.sshfs)), and C(pool),
+          which is the same for paths that share their space.
       type: dict
     memory:
       description: Total, available and swap in MiB, of C(/proc/meminfo).
+      type: dict
+    answers:
+      description: Empty; M(navilab.webui.plan) keeps here what M(navilab.webui.host_answers) said.
+      type: dict
+    lock:
+      description: The run of Ansible that is at work on the host; see M(navilab.webui.host_lock). Null where there is
+        none, and in a recording.
       type: dict
     records:
       description: What the collection's roles noted in C(/var/lib/navilab).
@@ -191,15 +220,16 @@ host:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.navilab.webui.plugins.module_utils._gather import ARGUMENTS, gather
-from ansible_collections.navilab.webui.plugins.module_utils._sysfs import unusable_root
+from ansible_collections.navilab.webui.plugins.module_utils._sysfs import opened
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    problem = unusable_root(module.params["root"])
-    if problem:
-        module.fail_json(msg=problem)
-    module.exit_json(changed=False, host=gather(**module.params))
+    with opened(module.params["root"]) as (root, problem):
+        if problem:
+            module.fail_json(msg=problem)
+        host = gather(**{**module.params, "root": root})
+    module.exit_json(changed=False, host={**host, "root": module.params["root"]})
 
 
 if __name__ == "__main__":

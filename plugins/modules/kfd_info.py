@@ -262,16 +262,17 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.navilab.webui.plugins.module_utils._kfd import gather_kfd
-from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree, unusable_root
+from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree, opened
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec={"root": {"type": "path", "default": "/"}}, supports_check_mode=True)
-    problem = unusable_root(module.params["root"])
-    if problem:
-        module.fail_json(msg=problem)
-    tree = Tree(module.params["root"])
-    module.exit_json(changed=False, **gather_kfd(tree), problems=tree.problems)
+    with opened(module.params["root"]) as (root, problem):
+        if problem:
+            module.fail_json(msg=problem)
+        tree = Tree(root)
+        kfd = gather_kfd(tree)
+    module.exit_json(changed=False, **kfd, problems=tree.problems)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,9 @@ description:
     pulled, and makes one plan a step.
   - Facts that an earlier task of the same run gathered are used again, where they are no older than ten minutes, hold
     what is wanted, and no step has been applied since that changes what the plan is made from.
+  - With the variable C(navilab_recorded), the path of a recording of M(navilab.webui.record) on the controller, that is
+    judged in place of the host, to which no connection is made. What only the host itself knows is told as unknown. The
+    settings that it was recorded under are used, and the host's own variables before them.
   - Fails with all problems of the host together. Each is a check with its evidence and its remedy.
   - This is an action plugin; the plans are made on the controller.
 extends_documentation_fragment:
@@ -37,9 +40,24 @@ options:
         V(verify) all checks), and facts count as old for steps that depend on it.
     type: bool
     default: false
+  begins:
+    description:
+      - Whether tasks that apply the plan follow. One of a recording (C(navilab_recorded)) fails then, before anything.
+    type: bool
+    default: false
+  ends:
+    description:
+      - Whether the run's changes to the host are over, so that it need not be held any more.
+    type: bool
+    default: false
   refresh:
     description:
       - Gather in any case. For use after tasks of your own that changed the host.
+    type: bool
+    default: false
+  partial:
+    description:
+      - Whether the checks serve the caller alone, in the middle of a run. The host does not count as verified by them.
     type: bool
     default: false
   forget_selftests:
@@ -61,9 +79,14 @@ options:
     elements: dict
     default: []
 notes:
+  - Where the caller is going to change the host, it is held for this run first; see M(navilab.webui.host_lock).
+    Another run that is at work there is a problem, V(host_busy).
+  - Where Ansible can't get to work on the host, the task fails, or the host is unreachable, as with any other module,
+    and RV(checks) names the cause, V(become), V(python), V(remote_tmp), V(ssh) or V(reachable).
   - Root sees more than others do; see M(navilab.webui.host_info).
 seealso:
   - module: navilab.webui.host_info
+  - module: navilab.webui.host_lock
   - module: navilab.webui.kfd_verify
 """
 
@@ -93,6 +116,7 @@ ansible_facts:
           RV(navilab.webui.host_info#module:host), C(gathered) their time in seconds since the epoch.
         - C(due) names the steps that have something to do or may get it, C(converged) tells that there is none and that
           no check failed.
+        - C(held) tells whether this run holds the host.
         - C(checks) are those of the step V(verify), where nothing is to be done or O(apply) is set.
       type: dict
 plan:

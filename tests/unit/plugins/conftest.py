@@ -150,23 +150,27 @@ NODE = {"exists": True, "mode": "0660", "uid": 0, "gid": 105, "group": "render"}
 BOARD: dict[str, Any] = {
     "bdf": "0000:0a:00.0", "source": "pci", "vendor_id": "1002", "device_id": "7340", "subsystem": "1043:04e6",
     "revision": "c5", "name": "Radeon RX 5500 XT", "chip": "navi14", "gfx_target": "gfx1012", "supported": True,
-    "unsupported_reason": "", "integrated": False, "driver": "amdgpu", "card_node": "/dev/dri/card0",
+    "unsupported_reason": "", "integrated": False, "driver": "amdgpu", "held_by": None, "card_node": "/dev/dri/card0",
     "render_node": "/dev/dri/renderD128", "vram_mib": 8176, "kfd_node": 1, "mec_fw_loaded": 146, "atomics": True,
     "atomics_evidence": "",
 }
 BARE: dict[str, Any] = {
     "root": "/",
-    "live": True,
+    "live": True, "complete": True, "init": "systemd",
     "problems": [],
-    "release": {"id": "debian", "version_id": "12", "codename": "bookworm", "pretty_name": "Debian GNU/Linux 12"},
+    "release": {
+        "id": "debian", "version_id": "12", "codename": "bookworm", "pretty_name": "Debian GNU/Linux 12",
+        "debian_codename": "bookworm", "debian_version": "12", "neighbour": None,
+    },
     "kernel": {
         "release": "6.1.0-56-amd64", "version": [6, 1], "flavour": "amd64", "arch": "x86_64",
         "installed": ["6.1.0-56-amd64"], "pending": None, "headers": [], "secure_boot": None,
+        "lockdown": None, "signatures_enforced": None,
     },
     "boards": [BOARD],
     "driver": {
         "loaded": True, "initstate": "live", "version": None, "srcversion": None, "on_disk": None, "in_tree": True,
-        "blacklisted": [],
+        "blacklisted": [], "options": [],
     },
     "kfd": {
         "device": {"path": "/dev/kfd", "char": True, **NODE}, "topology": "/sys/class/kfd/kfd/topology",
@@ -197,6 +201,7 @@ BARE: dict[str, Any] = {
                 "options": {"Signed-By": "/usr/share/keyrings/debian-archive-keyring.gpg"},
             }
         ],
+        "archives": [],
         "error": "",
     },
     "dpkg": {"packages": {}, "interrupted": False, "broken": []},
@@ -209,15 +214,24 @@ BARE: dict[str, Any] = {
     "docker": {
         "installed": False, "provider": None, "running": False, "version": None, "api_version": None, "root_dir": None,
         "error": "", "config": {}, "config_error": "", "restart_pending": False, "foreign_containers": 0,
-        "containers": {}, "images": {},
+        "containers": {}, "images": {}, "components": [], "platform": None, "root": "/var/lib/docker", "others": [],
+        "config_file": "/etc/docker/daemon.json",
+        "unit": {
+            "load": "", "active": "", "enabled": "", "masked": [], "paths": [], "arguments": ["-H", "fd://"],
+            "environment": {}, "newer": False,
+        },
     },
     "registry": {},
     "ports": {},
     "http": {},
     "files": {},
-    "disk": {"/": {"path_seen": "/", "total_mib": 100000, "free_mib": 50000, "read_only": False}},
+    "disk": {
+        "/": {
+            "path_seen": "/", "total_mib": 100000, "free_mib": 50000, "read_only": False, "fstype": "ext4", "pool": "/",
+        }
+    },
     "memory": {"total_mib": 32000, "available_mib": 30000, "swap_mib": 0},
-    "records": {},
+    "records": {}, "lock": None, "answers": {"apt": [], "dockerd": []},
 }
 # fmt: on
 

@@ -58,9 +58,9 @@ def ids(result: dict[str, Any]) -> list[str]:
 
 def test_one_question_and_a_plan_a_step(plan: Callable[..., Any], answering: Any) -> None:
     result = plan(["gpu_access", "firmware"])
-    assert (result["calls"], result["changed"], len(answering.asked)) == (1, False, 1)
+    assert (result["changed"], len(answering.gathered)) == (False, 1)
     assert answering.asked[0]["user"] == "lab"
-    assert answering.asked[0]["packages"] == ["firmware-amd-graphics"]
+    assert "firmware-amd-graphics" in answering.gathered[0]["packages"]
     found = navilab(result)
     assert list(found["plans"]) == ["firmware", "gpu_access"]  # in the order of the steps
     assert found["due"] == ["firmware", "gpu_access"]
@@ -119,16 +119,25 @@ def test_variables_may_be_templates(plan: Callable[..., Any], answering: Any) ->
 
 
 def test_an_unreachable_host_is_unreachable(plan: Callable[..., Any], answering: Any) -> None:
-    answering.answers = [{"unreachable": True, "failed": True, "msg": "No route to host"}]
+    answering.answers = [{"unreachable": True, "msg": "No route to host"}]
     result = plan(ALL)
-    assert (result["unreachable"], result["msg"]) == (True, "No route to host")
-    assert "ansible_facts" not in result and "checks" not in result
+    assert result["unreachable"] and not result.get("failed")  # which would count more
+    assert [check["id"] for check in result["checks"]] == ["ssh"]
+    assert result["msg"].startswith("ssh: No route to host. Remedy: see that the host is up")
+    assert "ansible_facts" not in result
 
 
 def test_a_module_that_dies_says_why(plan: Callable[..., Any], answering: Any) -> None:
-    answering.answers = [{"failed": True, "msg": "MODULE FAILURE", "module_stderr": "SyntaxError: x", "rc": 1}]
+    died = {"failed": True, "msg": "MODULE FAILURE", "rc": 1}
+    answering.answers = [{**died, "module_stderr": "Traceback (most recent call last):\nValueError: \x1b[2Jx", "rc": 1}]
     result = plan(ALL)
-    assert (result["failed"], result["module_stderr"], result["rc"]) == (True, "SyntaxError: x", 1)
+    assert (result["failed"], result["rc"]) == (True, 1) and "checks" not in result
+    assert result["module_stderr"].endswith("\nValueError: \\x1b[2Jx")  # whole, once, and no terminal obeys it
+    answering.answers = [{**died, "module_stderr": "SyntaxError: x"}]
+    answering.echo = {"rc": 1, "stdout": "navilab-here\n", "stderr": "SyntaxError: x"}
+    result = plan(ALL)
+    assert ids(result) == ["python"] and result["msg"].count("SyntaxError: x") == 1
+    assert "module_stderr" not in result  # it is in the evidence
     answering.answers = [{"msg": "an answer of something else"}]
     assert plan(ALL)["failed"]
 
@@ -151,12 +160,11 @@ def test_a_problem_of_two_steps_is_said_once(plan: Callable[..., Any], facts: di
 def test_the_registry_is_asked_only_for_what_is_to_be_pulled(
     plan: Callable[..., Any], answering: Any, facts: dict[str, Any]
 ) -> None:
-    found = copy.deepcopy(facts)
-    found["registry"] = {IMAGE: {"status": "missing", "detail": "", "digest": None}}
-    answering.answers = [{"host": facts}, {"host": found}]
+    registry = {IMAGE: {"status": "missing", "detail": "", "digest": None}}
+    answering.answers = [{"host": facts}, {"answers": {"apt": [], "dockerd": [], "registry": registry}}]
     result = plan(ALL)
     assert ids(result) == ["image_available"]
-    assert [asked["probe_images"] for asked in answering.asked] == [False, True]
+    assert answering.asked[0]["probe_images"] is False
     assert answering.asked[1]["images"] == [IMAGE]
     assert result["calls"] == 2
 
@@ -165,9 +173,10 @@ def test_no_registry_is_asked_for_an_image_that_is_there(
     plan: Callable[..., Any], answering: Any, facts: dict[str, Any]
 ) -> None:
     facts["docker"]["images"] = {IMAGE: {"id": "sha256:1", "digests": [], "size": 1}}
-    assert plan(ALL)["calls"] == 1
-    assert plan(["firmware"])["calls"] == 1
-    assert [asked["probe_images"] for asked in answering.asked] == [False, False]
+    for steps in (ALL, ["firmware"]):
+        plan(steps)
+    assert [asked["probe_images"] for asked in answering.gathered] == [False, False]
+    assert not any(asked.get("images") for asked in answering.asked if asked not in answering.gathered)
 
 
 def test_the_host_is_lost_while_the_registry_is_asked(
@@ -188,7 +197,7 @@ def test_the_gate_is_for_a_role_that_begins(plan: Callable[..., Any], facts: dic
 def test_facts_at_hand_are_used_again(plan: Callable[..., Any], answering: Any) -> None:
     first = plan(["firmware", "gpu_access"])
     again = plan(["gpu_access"], after(first))
-    assert (again["calls"], len(answering.asked)) == (0, 1)
+    assert (again["calls"], len(answering.gathered)) == (0, 1)
     assert list(navilab(again)["plans"]) == ["firmware", "gpu_access"]  # that of the other step is kept
     assert again["plan"]["join"] == ["video", "render"]
 
@@ -208,17 +217,18 @@ def test_when_the_host_is_asked_again(
     plan: Callable[..., Any], answering: Any, changes: dict[str, Any], steps: list[str], arguments: dict[str, Any]
 ) -> None:
     first = plan(["firmware", "gpu_access"])
-    again = plan(steps, after(first, **changes), **arguments)
-    assert (again["calls"], len(answering.asked)) == (1, 2)
+    plan(steps, after(first, **changes), **arguments)
+    assert len(answering.gathered) == 2
     if changes.get("run") != "another":
-        assert "firmware-amd-graphics" in answering.asked[1]["packages"]  # what an earlier step wanted, too
+        assert "firmware-amd-graphics" in answering.gathered[1]["packages"]  # what an earlier step wanted, too
 
 
-def test_a_step_that_was_applied_makes_facts_old_for_the_next(plan: Callable[..., Any]) -> None:
+def test_a_step_that_was_applied_makes_facts_old_for_the_next(plan: Callable[..., Any], answering: Any) -> None:
     first = plan(["firmware", "gpu_access", "reboot"])
     applied = plan(["gpu_access"], after(first), apply=True)
     assert navilab(applied)["applied"] == ["gpu_access"]
-    assert plan(["firmware"], after(applied))["calls"] == 0
+    plan(["firmware"], after(applied))
+    assert len(answering.gathered) == 1
     asked = plan(["gpu_access"], after(applied))
     assert asked["calls"] == 1
     assert navilab(asked)["applied"] == []  # these facts are new
@@ -288,3 +298,200 @@ def test_a_builder_that_failed_stops_its_hosts(plan: Callable[..., Any], answeri
 
 def test_every_step_is_an_option() -> None:
     assert next(iter(STEPS)) == "preflight" and set(STEPS) == set(ALL)
+
+
+def test_no_secret_of_the_settings_is_in_a_result(plan: Callable[..., Any]) -> None:
+    """With -vvv Ansible prints a result, and the driver keeps it as an event: nothing there may open anything."""
+    secret = {
+        "docker_engine_proxy": {"http": "http://bob:S3CRET@proxy:3128"},
+        "docker_engine_daemon": {"log-opts": {"splunk-token": "S3CRET"}, "log-driver": "splunk"},
+        "webui_models": [{"name": "a.safetensors", "url": "https://u:S3CRET@h/a", "sha256": "0" * 64}],
+    }
+    for steps, arguments in ((ALL, {}), *(([step], {"apply": True}) for step in ALL if step != "verify")):
+        result = plan(steps, secret, check=bool(arguments), **arguments)
+        assert "S3CRET" not in json.dumps(result), steps
+
+
+# -- a host is one run's at a time ---------------------------------------------------------------------------------
+
+
+def other(**changes: Any) -> dict[str, Any]:
+    """The lock of a run that was started elsewhere."""
+    lock = {"run": "b" * 32, "who": "bob@laptop", "machine": "another", "pid": 7, "start": 1}
+    return {**lock, "since": 1.0, "seen": 2.0, "left_s": 600.0, **changes}
+
+
+def test_a_role_that_changes_the_host_holds_it_first(plan: Callable[..., Any], answering: Any) -> None:
+    first = plan(["firmware", "gpu_access"])
+    assert answering.locked == [] and not navilab(first)["held"]  # a plan takes nothing
+    held = plan(["gpu_access"], after(first), apply=True)
+    (asked,) = answering.locked
+    assert (asked["run"], asked["lease"] > 600, "@" in asked["who"]) == (_fresh.RUN, True, True)
+    assert navilab(held)["held"]
+    plan(["firmware"], after(held), apply=True)
+    assert len(answering.locked) == 1  # it is held already
+    late = json.loads(navilab(held)["state"])["held"] - 400
+    plan(["firmware"], after(held, held=late), apply=True)
+    assert len(answering.locked) == 2  # renewed
+
+
+def test_who_changes_nothing_holds_nothing(plan: Callable[..., Any], answering: Any, facts: dict[str, Any]) -> None:
+    plan(["gpu_access"], apply=True, check=True)
+    plan(["reboot", "verify"], apply=True)
+    facts["user"]["groups"] = ["lab", "video", "render"]
+    answering.answers = [{"host": copy.deepcopy(facts)}]
+    assert not navilab(plan(["gpu_access"], apply=True))["held"]
+    assert answering.locked == []
+
+
+def test_testing_images_again_holds_the_host(plan: Callable[..., Any], answering: Any, facts: dict[str, Any]) -> None:
+    facts["docker"].update(installed=True, version="28.0.0", running=True)
+    facts["docker"]["images"] = {IMAGE: {"id": "sha256:1", "digests": [], "size": 1}}
+    facts["dpkg"]["packages"]["python3-requests"] = {"installed": True, "version": "2", "held": False}
+    result = plan(["webui"], {"webui_profile": "cpu", "webui_images": {"cpu": IMAGE}}, forget_selftests=True)
+    assert navilab(result)["held"] and len(answering.locked) == 1
+
+
+def test_the_second_run_is_told_at_its_beginning(
+    plan: Callable[..., Any], answering: Any, facts: dict[str, Any]
+) -> None:
+    facts["lock"] = other()
+    facts["docker"]["images"] = {IMAGE: {"id": "sha256:1", "digests": [], "size": 1}}
+    result = plan(ALL, begins=True)
+    assert ids(result)[0] == "host_busy"
+    assert "bob@laptop" in result["msg"] and "1970-01-01 00:00:01 UTC" in result["msg"]
+    assert answering.locked == []
+
+
+def test_of_two_that_begin_at_once_one_is_told_by_the_lock(plan: Callable[..., Any], answering: Any) -> None:
+    answering.lock = {"held": False, "lock": other(), "problem": ""}
+    result = plan(["gpu_access"], apply=True)
+    assert ids(result) == ["host_busy"] and "ansible_facts" not in result
+
+
+def test_a_run_of_this_machine_whose_process_is_gone_is_taken_over(plan: Callable[..., Any], answering: Any) -> None:
+    from ansible_collections.navilab.webui.plugins.plugin_utils import _lock
+
+    dead = other(machine=_lock.mine()["machine"], pid=2**40)
+    answering.lock = {"held": False, "lock": dead, "problem": ""}
+    plan(["gpu_access"], apply=True)
+    assert [asked.get("over") for asked in answering.locked] == [None, dead["run"]]
+
+
+def test_a_host_that_keeps_no_lock_is_served_all_the_same(plan: Callable[..., Any], answering: Any) -> None:
+    answering.lock = {"held": False, "lock": None, "problem": "/run/navilab.webui: EROFS"}
+    result = plan(["gpu_access"], apply=True)
+    assert not navilab(result)["held"] and result["plan"]["join"]
+
+
+def test_a_converged_host_is_nobodys_concern(plan: Callable[..., Any], facts: dict[str, Any]) -> None:
+    facts["lock"], facts["user"]["groups"] = other(), ["lab", "video", "render"]
+    assert navilab(plan(["gpu_access"], apply=True))["converged"]
+
+
+def test_a_verification_beside_another_run_says_so_first(plan: Callable[..., Any], facts: dict[str, Any]) -> None:
+    facts["lock"] = other()
+    facts["docker"]["images"] = {IMAGE: {"id": "sha256:1", "digests": [], "size": 1}}
+    checks = navilab(plan(["reboot", "verify"], apply=True))["checks"]
+    assert next(check["id"] for check in checks if check["status"] == "failed") == "host_busy"
+
+
+def test_the_host_is_let_go_at_the_end_and_where_the_run_ends_early(
+    plan: Callable[..., Any], answering: Any, facts: dict[str, Any]
+) -> None:
+    facts["docker"]["images"] = {IMAGE: {"id": "sha256:1", "digests": [], "size": 1}}
+    held = plan(["gpu_access"], apply=True)
+    ended = plan(["reboot", "verify"], after(held), apply=True, ends=True)
+    assert answering.locked[-1] == {"state": "absent", "run": _fresh.RUN} and not navilab(ended)["held"]
+    facts["memory"]["total_mib"] = 1000
+    facts["docker"].update(config=None, config_error="line 1")
+    answering.answers = [{"host": copy.deepcopy(facts)}]
+    assert ids(plan(["docker_engine"], after(held), apply=True, refresh=True))
+    assert [asked.get("state") for asked in answering.locked] == [None, "absent", "absent"]
+
+
+def test_a_reboot_takes_the_lock_with_it(plan: Callable[..., Any], answering: Any, facts: dict[str, Any]) -> None:
+    facts["kernel"]["pending"] = "6.1.0-99-amd64"
+    answering.answers = [{"host": copy.deepcopy(facts)}]
+    rebooting = plan(["reboot"], {"navilab_reboot_ok": True}, apply=True)
+    assert rebooting["plan"]["allowed"] and len(answering.locked) == 1
+    assert not navilab(rebooting)["held"]
+
+
+def test_the_lock_goes_as_a_file_which_proves_that_files_can(plan: Callable[..., Any], answering: Any) -> None:
+    said = "Failed to create temporary directory. In some cases, x"
+    answering.lock = {"unreachable": True, "msg": said}
+    result = plan(["gpu_access"], apply=True)
+    assert result["unreachable"] and not result.get("failed")
+    assert [check["id"] for check in result["checks"]] == ["remote_tmp"] and "ansible_facts" not in result
+
+
+# -- the way to a host ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stderr", "echo", "name"),
+    [
+        ("Kein Zutritt\n", {"stdout": "", "stderr": "Kein Zutritt\n", "rc": 1}, "ssh"),  # nor without become
+        ("", {"stdout": "navilab-here\n", "stderr": "sh: python3: no\n", "rc": 127}, "python"),
+    ],
+)
+def test_what_the_host_does_not_say_is_tried(
+    plan: Callable[..., Any], answering: Any, stderr: str, echo: dict[str, Any], name: str
+) -> None:
+    answering.answers = [
+        {"failed": True, "msg": "MODULE FAILURE", "module_stderr": stderr, "module_stdout": "", "rc": 1}
+    ]
+    answering.echo = echo
+    assert ids(plan(ALL)) == [name]
+
+
+def test_warnings_of_a_module_are_no_obstacle(plan: Callable[..., Any], answering: Any, facts: dict[str, Any]) -> None:
+    """ansible-core 2.19 has them as objects."""
+    answering.answers = [{"host": facts, "warnings": [object()]}]
+    assert navilab(plan(["gpu_access"]))
+
+
+def test_what_a_host_says_is_clean_in_the_result(plan: Callable[..., Any], facts: dict[str, Any]) -> None:
+    """Ansible's own callbacks print it too."""
+    evil = "x\x1b[2J\x1b]0;t\x07\r\nnode2: failed\u202e\u2028\x9b"
+    facts["release"].update(pretty_name=evil, id=evil, codename=evil)
+    facts["docker"].update(config=None, config_error=evil)
+    facts["kernel"]["release"] = evil
+    facts["lock"] = other(who=evil)
+    facts["user"].update(home=evil)
+    facts["memory"]["total_mib"] = 1000
+    for result in (plan(ALL), plan(["verify"]), plan(["preflight"])):
+        said = [result.get("msg", ""), *map(str, result.get("checks", []))]
+        fact = result.get("ansible_facts", {}).get("navilab", {"checks": [], "plans": {}})
+        said += [text for check in fact["checks"] for text in check.values()]
+        said += [line for planned in fact["plans"].values() for line in (*planned["actions"], *planned["warnings"])]
+        assert said and all(text.replace("\n", "").isprintable() for text in said)
+        assert not any(line.startswith("node2: failed") for text in said for line in text.splitlines())
+
+
+def test_tests_that_go_on_after_a_hang_forget_what_they_were_meant_to(
+    plan: Callable[..., Any], answering: Any, facts: dict[str, Any]
+) -> None:
+    facts["docker"]["images"] = {IMAGE: {"id": "sha256:1", "digests": [], "size": 1}}
+    first = plan(["webui"])
+    (test,) = first["plan"]["selftests"]
+    kept = plan(["webui"], after(first), selftests=[result_of(test, True)], check=True)
+    facts["records"]["selftest"] = navilab(kept)["selftests"]  # the host has it now
+    answering.answers = [{"host": copy.deepcopy(facts)}]
+    assert plan(["webui"])["plan"]["selftests"] == []
+    again = plan(["webui"], forget_selftests=True, check=True)
+    assert len(again["plan"]["selftests"]) == 1
+    hangs = {"item": test, "container": {"Output": "it hangs"}}
+    answering.answers = [{"host": copy.deepcopy(facts)}]
+    known = {"ansible_facts": {"navilab": {"state": again["ansible_facts"]["navilab"]["state"]}}}
+    gathered = plan(["webui"], known, selftests=[hangs], refresh=True, check=True)
+    # Gathered anew, the host's old record is not what this run goes on with.
+    assert "selftest" in ids(gathered)
+    assert gathered["ansible_facts"]["navilab"]["selftests"] == {"results": {}}
+
+
+def test_checks_in_the_middle_of_a_run_are_marked(plan: Callable[..., Any], facts: dict[str, Any]) -> None:
+    facts["docker"]["images"] = {IMAGE: {"id": "sha256:1", "digests": [], "size": 1}}
+    assert navilab(plan(["reboot", "verify"], {"verify_scope": ["kfd"]}, apply=True, partial=True))["partial"]
+    assert not navilab(plan(["reboot", "verify"], apply=True))["partial"]

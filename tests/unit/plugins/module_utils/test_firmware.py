@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import lzma
 import os
 import struct
@@ -180,25 +181,24 @@ def test_what_is_no_microcode_has_no_version(tmp_path: Path, content: bytes) -> 
 
 
 @pytest.mark.parametrize(("age", "stale"), [(3600, True), (-3600, False)])
-def test_an_initrd_older_than_the_firmware_is_stale(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: int, stale: bool
-) -> None:
-    folder = install(tmp_path)
-    (tmp_path / "boot").mkdir()
-    initrd = tmp_path / f"boot/initrd.img-{RELEASE}"
-    initrd.write_bytes(b"")
-    now = (folder / "navi14_sos.bin").stat().st_ctime
-    os.utime(initrd, (now - age, now - age))
-    for path in folder.iterdir():
-        os.utime(path, (0, 0))  # the package's own time says nothing
-    tree = Tree(str(tmp_path))
-    monkeypatch.setattr(tree, "live", True)
-    monkeypatch.setattr(tree, "host_path", lambda path: str(tmp_path) + path)
-    monkeypatch.setattr(tree, "boot_time", lambda: now - age)
-    seen = gather_firmware(tree, [board()], KERNEL)
+def test_an_initrd_older_than_the_firmware_is_stale(tmp_path: Path, age: int, stale: bool) -> None:
+    folder = install(tmp_path / "root")
+    came = 1764000000.0
+    told: dict[str, dict[str, float]] = {  # the package's own time says nothing
+        f"/{path.relative_to(tmp_path / 'root')}": {"ctime": came, "mtime": 0} for path in folder.iterdir()
+    }
+
+    def gathered(initrd: str) -> dict[str, Any]:
+        stat = {**told, f"/boot/initrd.img-{initrd}": {"mtime": came - age}}
+        manifest = {"format": 1, "answers": {"boot time": came - age}, "stat": stat}
+        (tmp_path / "recording.json").write_text(json.dumps(manifest))
+        return dict(gather_firmware(Tree(str(tmp_path)), [board()], KERNEL))
+
+    seen = gathered(RELEASE)
     assert (seen["initrd_stale"], seen["since_boot"]) == (stale, stale)
-    initrd.rename(tmp_path / "boot/initrd.img-other")
-    assert gather_firmware(tree, [board()], KERNEL)["initrd_stale"] is False
+    assert gathered("other")["initrd_stale"] is False
+    plain = gather_firmware(Tree(str(tmp_path / "root")), [board()], KERNEL)
+    assert (plain["initrd_stale"], plain["since_boot"]) == (None, None)
 
 
 def test_a_refused_read_is_a_value(tmp_path: Path, refuse: Callable[[str, int], None]) -> None:

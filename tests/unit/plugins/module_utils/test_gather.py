@@ -17,8 +17,9 @@ from ansible_collections.navilab.webui.plugins.module_utils._gather import gathe
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import unusable_root
 
 KEYS = (
-    "root live release kernel boards driver kernel_log kfd drm firmware groups user apt dpkg dkms docker registry "
-    "ports http files disk memory records problems"
+    "root live complete init release kernel boards driver kernel_log kfd drm firmware groups user apt dpkg dkms docker "
+    "registry "
+    "ports http files disk memory records lock answers problems"
 )
 ASKED: dict[str, Any] = {
     "user": "lab",
@@ -48,6 +49,23 @@ def test_recorded_host(host: Callable[..., Path]) -> None:
     json.dumps(seen, allow_nan=False)
 
 
+def test_groups_that_are_wanted_beside_the_gpus(host: Callable[..., Path]) -> None:
+    root = host("rx5500xt-8g")
+    (root / "etc").mkdir(exist_ok=True)
+    (root / "etc/group").write_text("video:x:44:\ndialout:x:20:\n")
+    seen = gather(str(root), groups=["dialout", "none", "video"])
+    assert seen["groups"] == {"video": 44, "render": None, "dialout": 20, "none": None}
+
+
+def test_the_initramfs_of_each_kernel_is_among_the_files(host: Callable[..., Path]) -> None:
+    root = host("rx5500xt-8g")
+    (root / "boot").mkdir()
+    (root / "boot/vmlinuz-6.1.0-1-amd64").write_text("")
+    (root / "lib/modules/6.1.0-1-amd64").mkdir(parents=True)
+    (root / "boot/initrd.img-6.1.0-1-amd64").write_text("123")
+    assert gather(str(root))["files"]["/boot/initrd.img-6.1.0-1-amd64"]["size"] == 3
+
+
 def test_live_host() -> None:
     start = time.monotonic()
     seen = gather("/", **{**ASKED, "user": "root"}, probe_images=False)
@@ -75,7 +93,7 @@ def test_the_proxy_process_is_told_by_its_container() -> None:
 
 
 def test_a_local_image_is_not_asked_for(tmp_path: Path) -> None:
-    docker = {"images": {"a": {"id": "x"}, "b": None}, "config": {}}
+    docker = {"images": {"a": {"id": "x"}, "b": None}, "config_file": "/etc/docker/daemon.json"}
     tree = _gather.Tree("/")
     assert _gather._registry(tree, "a", docker, "", True)["status"] == "local"
     assert _gather._registry(tree, "b", docker, "", False)["status"] == "unknown"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import json
 import os
 import random
 import struct
@@ -431,14 +432,22 @@ def test_a_recorded_tree_is_not_asked(derived: Callable[[str], Path], monkeypatc
     assert (seen["ioctl_version"], seen["apertures"]) == (None, None)
 
 
-def test_a_device_that_is_a_plain_file(tmp_path: Path) -> None:
-    (tmp_path / "dev").mkdir()
-    (tmp_path / "dev/kfd").write_text("")
-    tree = Tree(str(tmp_path))
-    tree.live = True
-    tree.host_path = lambda path: str(tmp_path) + path  # type: ignore[method-assign]
-    answer = ask_driver(tree)["open"]
-    assert (answer["ok"], answer["error"]) == (False, "/dev/kfd is not a character device")
+def test_a_device_that_is_a_plain_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kfd").write_text("")
+    monkeypatch.setattr(_kfd, "DEVICE", str(tmp_path / "kfd"))
+    answer = ask_driver(Tree("/"))["open"]
+    assert (answer["ok"], answer["error"]) == (False, f"{tmp_path}/kfd is not a character device")
+
+
+def test_a_recording_has_the_drivers_answers(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    unknown = ask_driver(Tree(str(tmp_path)))
+    assert (unknown["open"]["known"], unknown["ioctl_version"]) == (False, None)
+    said = {**unknown, "open": {"known": True, "ok": True, "errno": None, "error": ""}, "ioctl_version": "1.11"}
+    for apertures, known in (([4660], True), (None, True), (["4660"], False), ([True], False)):
+        manifest = {"format": 1, "answers": {"kfd": {**said, "apertures": apertures}}}
+        (tmp_path / "recording.json").write_text(json.dumps(manifest))
+        assert ask_driver(Tree(str(tmp_path)))["open"]["known"] is known
 
 
 def test_the_same_errno_means_different_things() -> None:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, Optional
 
 import pytest
 from ansible_collections.navilab.webui.plugins.module_utils import _sysfs
-from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree, describe, parse_hex, parse_int
+from ansible_collections.navilab.webui.plugins.module_utils._recording import Collector
+from ansible_collections.navilab.webui.plugins.module_utils._sysfs import (
+    Tree,
+    describe,
+    parse_hex,
+    parse_int,
+    unusable_root,
+)
 
 
 @pytest.mark.parametrize(
@@ -219,3 +229,123 @@ def test_errors_in_words() -> None:
     assert describe(OSError(errno.EACCES, "x")) == "EACCES (Permission denied)"
     assert describe(ValueError("embedded null byte")) == "embedded null byte"
     assert describe(ValueError()) == "ValueError"
+
+
+# -- recordings -------------------------------------------------------------------------------------------------------
+
+
+def recording(folder: Path, **manifest: Any) -> Tree:
+    """A recording with these parts of its manifest, over what lies below root/."""
+    (folder / "root").mkdir(exist_ok=True)
+    (folder / "recording.json").write_text(json.dumps({"format": 1, **manifest}))
+    return Tree(str(folder))
+
+
+def test_a_recording_is_complete_and_not_live(tmp_path: Path) -> None:
+    (tmp_path / "root/etc").mkdir(parents=True)
+    (tmp_path / "root/etc/file").write_text("inside")
+    (tmp_path / "root/etc/out").symlink_to("../../recording.json")
+    tree = recording(tmp_path)
+    assert (tree.live, tree.complete, tree.unusable, tree.read_text("/etc/file")) == (False, True, "", "inside")
+    assert tree.read_text("/etc/out") is None
+    assert tree.read_text("/recording.json") is None
+    assert not Tree(str(tmp_path / "root")).complete
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b"{", b"\xff", b"[" * 10**6, b'{"format": 2}', b'{"stat": []}', b'{"format": 1}' + b" " * (5 << 20)],
+)
+def test_a_manifest_that_is_none_makes_the_recording_unusable(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "recording.json").write_bytes(content)
+    tree = Tree(str(tmp_path))
+    assert (tree.complete, "recording.json" in tree.unusable) == (False, True)
+    assert "recording.json" in unusable_root(str(tmp_path))
+
+
+def test_neither_manifest_nor_root_lead_out(tmp_path: Path) -> None:
+    outside = tmp_path / "outside.json"
+    outside.write_text('{"answers": {"machine": "x"}}')
+    folder = tmp_path / "recording"
+    (folder / "root").mkdir(parents=True)
+    (folder / "recording.json").symlink_to(outside)
+    assert "ELOOP" in Tree(str(folder)).unusable
+    (folder / "recording.json").unlink()
+    os.mkfifo(folder / "recording.json")
+    assert "not a regular file" in Tree(str(folder)).unusable
+    (folder / "recording.json").unlink()
+    (folder / "recording.json").write_text("{}")
+    (folder / "root").rmdir()
+    (folder / "root").symlink_to("/")
+    assert Tree(str(folder)).unusable == "root is no directory"
+
+
+def test_stat_tells_what_files_cannot(tmp_path: Path) -> None:
+    (tmp_path / "root/dev").mkdir(parents=True)
+    (tmp_path / "root/dev/plain").write_text("12345")
+    told = {"mode": 0o020660, "gid": 44, "rdev": 0xE280, "mtime": 5.5}
+    tree = recording(tmp_path, stat={"/dev/dri/renderD128": told, "/dev/bad": {"mode": "x", "uid": -1, "size": 1e300}})
+    node = tree.device("/dev/dri/renderD128")
+    assert (node["char"], node["mode"], node["uid"], node["gid"]) == (True, "0660", 0, 44)
+    seen = tree.lookup("/dev/dri/renderD128")
+    assert seen is not None and (seen.st_rdev, seen.st_mtime, seen.st_ctime) == (0xE280, 5.5, 0.0)
+    plain, bad = tree.lookup("/dev/plain"), tree.lookup("/dev/bad")  # whoever unpacked it is nobody
+    assert plain is not None and (plain.st_uid, plain.st_mode, plain.st_size, plain.st_mtime) == (0, 0o100644, 5, 0.0)
+    assert bad is not None and (bad.st_uid, bad.st_mode, bad.st_size) == (0, 0o100644, 0)
+    assert tree.read_text("/dev/dri/renderD128") is None
+
+
+def test_names_and_errors_of_a_recording(tmp_path: Path) -> None:
+    (tmp_path / "root/etc").mkdir(parents=True)
+    (tmp_path / "root/etc/a").write_text("1")
+    listed = {"/etc": ["b", "a", 5, "..", "x/y"], "/run": ["c"], "/odd": "text"}
+    tree = recording(tmp_path, listed=listed, errors={"/etc/a": errno.EACCES, "/etc/c": "x", "/etc/d": 99999})
+    assert (tree.listdir("/etc"), tree.listdir("/run"), tree.listdir("/odd")) == (["a", "b"], ["c"], [])
+    assert [tree.read_text(f"/etc/{name}") for name in "abcd"] == [None] * 4
+    assert tree.problems == ["/etc/a: EACCES (Permission denied)"]
+
+
+def test_answers_of_a_recording(tmp_path: Path) -> None:
+    answers = {"machine": "x86_64", "statvfs /": {"free": 1}, "bad": [1], "none": None}
+    tree = recording(tmp_path, answers=answers)
+
+    def never() -> str:
+        raise AssertionError("asked of a live host alone")
+
+    assert tree.ask("machine", never, "") == "x86_64"
+    assert tree.ask("other", never, "unknown") == "unknown"
+    assert tree.ask("bad", never, "unknown") == "unknown"
+    assert tree.derive("none", lambda: "from files", Optional[str]) == "from files"  # noqa: UP045
+    assert tree.derive("machine", never, str) == "x86_64"
+    assert Tree(str(tmp_path / "root")).ask("machine", never, "unknown") == "unknown"
+    assert tree.problems == ["recording.json: a malformed answer to 'bad'"]
+
+
+def test_a_long_way_ends(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/long").symlink_to("a/" * 2000 + "long")
+    tree = recording(tmp_path)
+    assert tree.read_text("/long") is None
+    assert tree.read_text("/" + "a/" * 3000) is None
+    assert all("ENAMETOOLONG" in problem for problem in tree.problems)
+    assert tree.lookup("/..", follow=False) is not None  # the root again
+    assert tree.link_name("/../recording.json") is None
+
+
+def test_what_a_question_reads_is_not_recorded(tmp_path: Path) -> None:
+    (tmp_path / "asked").write_text("1")
+    (tmp_path / "read").write_text("2")
+    collector = Collector()
+    tree = Tree("/", collector)
+
+    def ask() -> str | None:
+        return tree.read_text(f"{tmp_path}/asked")
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        for number in range(50):
+            pool.submit(tree.ask, f"question {number}", ask, "")
+        tree.read_text(f"{tmp_path}/read")
+    real = os.path.realpath(tmp_path)
+    assert set(collector.files) == {f"{real}/read"}
+    assert collector.answers == {f"question {number}": "1" for number in range(50)}

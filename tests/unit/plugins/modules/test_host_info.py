@@ -31,7 +31,7 @@ def test_live_in_check_mode(run_module: Callable[..., dict[str, Any]]) -> None:
         ({"root": "sys"}, "absolute path"),
         ({"root": ""}, "absolute path"),
         ({"root": "/no/such/tree"}, "not a directory"),
-        ({"root": "/etc/passwd"}, "not a directory"),
+        ({"root": "/etc/passwd"}, "no recording"),
         ({"webuis": [{"name": "a"}]}, "port"),
         ({"webuis": [{"name": "a", "port": "many"}]}, "port"),
         ({"webuis": "nonsense"}, "dictionary"),

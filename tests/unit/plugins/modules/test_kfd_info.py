@@ -63,7 +63,7 @@ def test_this_machine() -> None:
     ("arguments", "words"),
     [
         ({"root": "/does/not/exist"}, "is not a directory"),
-        ({"root": "/etc/passwd"}, "is not a directory"),
+        ({"root": "/etc/passwd"}, "is no recording"),
         ({"root": "relative"}, "an absolute path"),
         ({"root": "/a\0b"}, ""),  # newer cores refuse it before we do
         ({"root": ["/"]}, "root"),

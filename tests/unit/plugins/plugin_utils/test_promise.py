@@ -31,6 +31,7 @@ OBEYED = {
     "webui": "directories models pull act_on selftests remove_containers remove_images",
 }
 """The fields of a step's plan that make its role's tasks change something."""
+SECOND = {"navilab.webui.spec": "older", "navilab.webui.board": "0000:0d:00.0"}
 UNIT = {"http": "http://proxy.example"}
 CA = {"r.example:5000": "PEM"}
 RUNNING = {
@@ -62,6 +63,8 @@ def choose(random: random.Random, variables: dict[str, dict[str, Any]]) -> dict[
     found["webui"].update(
         profile=random.choice(["auto", "auto", "rocm52", "cpu"]),
         models=random.choice([[], [{"name": "m", "sha256": "0", "folder": "VAE"}]]),
+        gpus=random.choice(["all", "all", "first", ["0000:0a:00.0"]]),
+        gpus_exclude=random.choice([[], [], [], ["0000:0d:00.0"]]),
     )
     found["reboot"]["ok"] = random.choice([True, False])
     return found
@@ -104,7 +107,8 @@ def provision(facts: Any, variables: dict[str, dict[str, Any]], seen: Callable[.
     )
     images = settings["webui"]["images"].values()
     facts["docker"]["images"] = {image: {"id": "sha256:1", "digests": [], "size": 1} for image in images}
-    for instance in webui.plan(facts, {**settings["webui"], "selftest_waive": "not here"})["instances"]:
+    everything = {"selftest_waive": "not here", "gpus": "all", "gpus_exclude": []}
+    for instance in webui.plan(facts, {**settings["webui"], **everything})["instances"]:
         ours = {"labels": instance["container"]["labels"], "memory": instance["memory_mib"] << 20}
         facts["docker"]["containers"][instance["name"]] = {**RUNNING, **ours}
         facts["http"][instance["name"]] = {"status": 200, "ready": True, "models": 1, "error": ""}
@@ -144,6 +148,10 @@ def drifts(facts: Any) -> list[Callable[[], Any]]:
         lambda: board.update(driver=None, render_node=None),
         lambda: board.update(kfd_node=None),
         lambda: facts.update(boards=[]),
+        lambda: board.update(driver="vfio-pci", held_by="vfio-pci", render_node=None),
+        lambda: facts["boards"].append({**board, "bdf": "0000:0d:00.0", "render_node": "/dev/dri/renderD129"}),
+        lambda: records.get("webui", {}).update(boards={"0000:0d:00.0": 1}),
+        lambda: docker["containers"].update({"webui-2": {**container, "labels": SECOND}}) if container else None,
         lambda: facts["driver"].update(loaded=False),
         lambda: facts["dkms"].update(leftovers=["/lib/modules/x/updates/dkms/amdgpu.ko"]),
         lambda: facts["dkms"]["modules"][0].update(builds=[], failures=[failure]) if facts["dkms"]["modules"] else None,
@@ -202,7 +210,8 @@ def test_a_plan_without_actions_asks_for_nothing(
 
 def bullseye(facts: Any) -> None:
     """Debian 11, for which AMD's driver has a release."""
-    facts["release"]["codename"] = "bullseye"
+    facts["release"]["debian_codename"] = "bullseye"
+    facts["apt"]["sources"][0]["suites"] = ["bullseye", "bullseye-updates"]
     facts["kernel"].update(release="5.10.0-46-amd64", version=[5, 10], installed=["5.10.0-46-amd64"])
 
 
@@ -222,7 +231,7 @@ def test_every_field_of_a_plan_is_known(facts: dict[str, Any], variables: dict[s
     described = {
         "actions", "problems", "warnings", "record", "checks", "tree", "kernel", "codename", "user", "state",
         "instances", "uid", "gid", "source", "pin", "version", "release", "loaded", "broken", "failure", "leftovers",
-        "initramfs", "restart_pending",
+        "initramfs", "restart_pending", "questions", "headers_of",
     }  # fmt: skip
     here: Any = facts
     for name, step in STEPS.items():

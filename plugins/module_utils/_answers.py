@@ -1,0 +1,61 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host's own programs say to a change that is intended: apt, dockerd, and the registry of an image."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ._apt_simulate import simulate
+from ._docker_config import with_secrets
+from ._dockerd import validate
+from ._registry import lookup
+from ._sysfs import UNKNOWN, Tree
+from ._types import Answers, AptAnswer, AptQuestion, DockerdAnswer, DockerdQuestion, RegistryAnswer
+
+
+class Answered(Answers):
+    """The answers, and those of the registries by image."""
+
+    registry: dict[str, RegistryAnswer]
+
+
+def answer(
+    root: str = "/",
+    apt: Sequence[AptQuestion] = (),
+    dockerd: Sequence[DockerdQuestion] = (),
+    images: Sequence[str] = (),
+    registry_ca: str = "",
+    docker_config: Mapping[str, Any] | None = None,
+) -> Answered:
+    """Every question with its answer. A recording has those that were asked on its host; the others are not known."""
+    tree = Tree(root)
+    return {
+        "apt": [{"question": each, "answer": _apt(tree, each)} for each in apt],
+        "dockerd": [{"question": each, "answer": _dockerd(tree, each)} for each in dockerd],
+        "registry": {image: _registry(tree, image, registry_ca, docker_config) for image in images},
+    }
+
+
+def _apt(tree: Tree, question: AptQuestion) -> AptAnswer:
+    unknown: AptAnswer = {"removed": [], "held": [], "missing": [], "changed": [], "error": UNKNOWN}
+    return tree.ask(f"apt {_key(question)}", lambda: simulate(question), unknown, AptAnswer)
+
+
+def _dockerd(tree: Tree, question: DockerdQuestion) -> DockerdAnswer:
+    unknown: DockerdAnswer = {"valid": None, "error": UNKNOWN}
+    return tree.ask(f"dockerd {_key(question)}", lambda: validate(question), unknown, DockerdAnswer)
+
+
+def _registry(tree: Tree, image: str, ca: str, config: Mapping[str, Any] | None) -> RegistryAnswer:
+    unknown: RegistryAnswer = {"status": "unknown", "detail": UNKNOWN, "digest": None}
+    # The plan knows the engine's proxies without their logins.
+    asked = f"registry {image}"
+    return tree.ask(asked, lambda: lookup(image, ca, with_secrets(config or {}, tree)), unknown, RegistryAnswer)
+
+
+def _key(question: Mapping[str, Any]) -> str:
+    return json.dumps(question, sort_keys=True)
