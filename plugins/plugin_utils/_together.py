@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
+from ._packages import mode_of
+
 
 class Together(TypedDict):
     """Packages by name, the files and directories that they need or start with, and the records of what comes in."""
@@ -31,10 +33,15 @@ def together(plans: Mapping[str, Mapping[str, Any]], due: Iterable[str], variabl
         not both
         or engine["repository"]
         or not engine["start"]
+        or firmware.get("sources_absent")  # which go first
+        or engine.get("files_absent")
         or not all(_selected(step, variables) for step in ("firmware", "docker_engine"))
     ):
         return {"install": [], "writes": [], "directories": [], "records": {}}
-    source = [{**firmware["source"], "mode": "0644", "secret": False}] if firmware["source"] else []
+    source = []
+    if firmware["source"]:
+        mode = mode_of(firmware["source"]["content"])
+        source = [{**firmware["source"], "mode": mode, "secret": False, "daemon": False}]
     return {
         "install": [*firmware["install"], *engine["install"]],
         "writes": [*source, *engine["writes"]],

@@ -5,31 +5,35 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
-
+from ansible_collections.navilab.webui.plugins.module_utils._archives import Place, has_component, to_extend
 from ansible_collections.navilab.webui.plugins.module_utils._firmware import component_for
-from ansible_collections.navilab.webui.plugins.module_utils._types import AptSource, Facts
+from ansible_collections.navilab.webui.plugins.module_utils._types import (
+    Apt,
+    AptSource,
+    Check,
+    Facts,
+    Questions,
+    SourceFile,
+)
 
-from ._base import FORGET, Plan, Settings, Step, Wants, differs, file_of, is_installed, own
+from .._packages import (
+    OVERWRITES,
+    SHA1_POLICY,
+    Transaction,
+    ask,
+    concerned,
+    finishes,
+    mode_of,
+    notes,
+    problems,
+    recorded,
+    said,
+)
+from .._text import problem
+from ._base import FORGET, Plan, Settings, Step, Variables, Wants, differs, file_of, is_installed
 
 SOURCE_STEM = "/etc/apt/sources.list.d/navilab-firmware"
 OWNED = [f"{SOURCE_STEM}.sources", f"{SOURCE_STEM}.list"]
-
-
-class SourceFile(TypedDict):
-    """A file of /etc/apt/sources.list.d."""
-
-    path: str
-    content: str
-
-
-def _is_main_entry(entry: AptSource, codename: str | None) -> bool:
-    """An enabled binary source of this release's own archive, updates or security."""
-    if not entry["enabled"] or "deb" not in entry["types"] or "main" not in entry["components"]:
-        return False
-    aliases = (codename, "stable", "oldstable", "oldoldstable")
-    own = [suite for suite in entry["suites"] if suite.split("-")[0].split("/")[0] in aliases]
-    return bool(own) and not any("backports" in suite for suite in entry["suites"])
 
 
 MODIFIERS = {"Add": "+", "Remove": "-"}
@@ -65,19 +69,44 @@ def _folded(value: str) -> str:
 
 
 def source_file(facts: Facts) -> SourceFile | None:
-    """The file that adds the component beside the host's own sources, or None where another source has it already."""
-    codename = facts["release"]["codename"]
-    component = component_for(codename)
-    theirs = [entry for entry in facts["apt"]["sources"] if not entry["file"].startswith(SOURCE_STEM + ".")]
-    entries = [entry for entry in theirs if _is_main_entry(entry, codename)]
-    if any(component in entry["components"] for entry in entries):
+    """The file that adds the component beside the host's own sources, or None where another source has it already or
+    none is Debian's archive."""
+    codename = facts["release"]["debian_codename"]
+    component, apt = component_for(codename), theirs(facts["apt"])
+    if has_component(apt, codename, component):
+        return None
+    entries = _by_stanza(to_extend(apt, codename))
+    if not entries:
         return None
     header = f"# {component} for the GPU's firmware, from the same mirrors as main. Written by navilab.webui.firmware."
-    if any(entry["format"] == "deb822" for entry in entries):
-        stanzas = [_deb822(entry, component) for entry in entries if entry["format"] == "deb822"]
+    if any(entry["format"] == "deb822" for entry in entries):  # which can say all that a line can
+        stanzas = [_deb822(entry, component) for entry in entries]
         return {"path": f"{SOURCE_STEM}.sources", "content": header + "\n" + "\n\n".join(stanzas) + "\n"}
     lines = [line for entry in entries for line in _one_line(entry, component)]
     return {"path": f"{SOURCE_STEM}.list", "content": "\n".join([header, *lines]) + "\n"}
+
+
+def theirs(apt: Apt) -> Apt:
+    """The user's sources, without ours."""
+    return {**apt, "sources": [entry for entry in apt["sources"] if entry["file"] not in OWNED]}
+
+
+def _by_stanza(places: list[Place]) -> list[AptSource]:
+    """The sources of these places, each with no other address and suite than theirs, and none twice."""
+    found: list[AptSource] = []
+    seen: set[tuple[str, str]] = set()
+    groups: dict[int, list[Place]] = {}
+    for place in places:
+        if (place.uri, place.suite) not in seen:
+            seen.add((place.uri, place.suite))
+            groups.setdefault(id(place.source), []).append(place)
+    for group in groups.values():
+        source = group[0].source
+        suites = {uri: [place.suite for place in group if place.uri == uri.rstrip("/") + "/"] for uri in source["uris"]}
+        for chosen in dict.fromkeys(tuple(each) for each in suites.values() if each):
+            uris = [uri for uri, each in suites.items() if tuple(each) == chosen]
+            found.append({**source, "uris": uris, "suites": list(chosen)})
+    return found
 
 
 class FirmwarePlan(Plan):
@@ -91,10 +120,16 @@ class FirmwarePlan(Plan):
     initramfs: bool
     kernel: str
     record: dict[str, list[str]]
+    questions: Questions
+
+
+def settings(variables: Variables) -> Settings:
+    return {**variables["firmware"], "finishes": finishes(variables)}
 
 
 def wants(settings: Settings) -> Wants:
-    return {"packages": [settings["package"]], "files": OWNED}
+    package = settings["package"]
+    return {"packages": [package, *concerned([package])], "files": [*OWNED, SHA1_POLICY]}
 
 
 def plan(facts: Facts, settings: Settings) -> FirmwarePlan:
@@ -103,12 +138,12 @@ def plan(facts: Facts, settings: Settings) -> FirmwarePlan:
     found: FirmwarePlan = {
         "actions": [], "problems": [], "warnings": [],
         "source": None, "sources_absent": [], "install": [], "reinstall": [], "remove": [], "initramfs": False,
-        "kernel": facts["kernel"]["release"] or "", "record": record,
+        "kernel": facts["kernel"]["release"] or "", "record": record, "questions": {},
     }  # fmt: skip
     actions = found["actions"]
     ours = [path for path in OWNED if file_of(facts, path)["exists"]]
+    brought = [name for name in recorded(record) if name == package]
     if settings["state"] == "absent":
-        brought = [name for name in record.get("packages", []) if name == package]
         found["sources_absent"], found["record"] = ours, {}
         found["remove"] = [name for name in brought if is_installed(facts, name)]
         actions += [f"delete {path}" for path in ours] + [f"remove package {name}" for name in found["remove"]]
@@ -116,26 +151,76 @@ def plan(facts: Facts, settings: Settings) -> FirmwarePlan:
             actions.append(FORGET)
         return found
 
-    source = source_file(facts)
-    if source:
-        if differs(facts, source["path"], source["content"]):
-            found["source"] = source
-            actions.append(f"add component {component_for(facts['release']['codename'])} in {source['path']}")
-        found["sources_absent"] = [path for path in ours if path != source["path"]]
-        actions += [f"delete {path}" for path in found["sources_absent"]]
-    if not is_installed(facts, package):
+    # Files that are all there are somebody's: another package's, as on Proxmox, or a person's. They do as they are.
+    needed = bool(firmware["missing"]) or not firmware["needed"]
+    if is_installed(facts, package):
+        found["reinstall"] = [package] if firmware["missing"] else []
+    elif needed:
         found["install"] = [package]
+    _plan_source(facts, found, ours, bool(brought))
+    if found["install"]:
         actions.append(f"install package {package}")
-        found["record"] = {"packages": sorted({*record.get("packages", []), package})}
-    elif firmware["missing"]:
-        found["reinstall"] = [package]
+        found["record"] = {"packages": sorted({*recorded(record), package})}
+    if found["reinstall"]:
         actions.append(f"reinstall package {package}: {', '.join(firmware['missing'])} missing")
+    _judge(facts, found, settings)
     if firmware["initrd_stale"]:
         found["initramfs"] = True
         actions.append("rebuild the initramfs, which is older than the firmware")
     if firmware["shadowed"]:
-        found["warnings"] = [f"{', '.join(firmware['shadowed'])} win over the files of {package}"]
+        found["warnings"].append(f"{', '.join(firmware['shadowed'])} win over the files of {package}")
     return found
 
 
-STEP = Step("firmware", own("firmware"), wants, plan, stale_after=frozenset({"firmware", "amdgpu_dkms", "reboot"}))
+def _plan_source(facts: Facts, found: FirmwarePlan, ours: list[str], brought: bool) -> None:
+    """The component among the sources, as long as the package is to come or came from there."""
+    codename, apt = facts["release"]["debian_codename"], theirs(facts["apt"])
+    component = component_for(codename)
+    if not (found["install"] or found["reinstall"] or brought or ours):
+        return
+    source = source_file(facts)
+    if source and differs(facts, source["path"], source["content"], mode_of(source["content"])):
+        found["source"] = source
+        found["actions"].append(f"add component {component} in {source['path']}")
+    if source or has_component(apt, codename, component):
+        found["sources_absent"] = [path for path in ours if not source or path != source["path"]]
+        found["actions"] += [f"delete {path}" for path in found["sources_absent"]]
+
+
+def _judge(facts: Facts, found: FirmwarePlan, settings: Settings) -> None:
+    """What to ask apt, and what stops the transaction."""
+    names = found["install"] + found["reinstall"]
+    if not names:
+        return
+    gone = [SourceFile(path=path, content="") for path in found["sources_absent"]]
+    instead = ""
+    other = next((name for name in OVERWRITES.get(names[0], ()) if is_installed(facts, name)), "")
+    if other:
+        lacking = ", ".join(facts["firmware"]["missing"])
+        instead = f"apt-get update, then apt-get install {other}: it lacks {lacking}, which a newer one may have"
+    files = [*([found["source"]] if found["source"] else []), *gone]
+    transaction = Transaction(names, files, instead=instead, finishes=bool(settings.get("finishes")))
+    found["questions"] = {"apt": ask(transaction)}
+    found["problems"] = problems(facts, transaction)
+    found["warnings"] += notes(facts, transaction)
+    if said(facts, transaction) is None and not found["problems"]:
+        found["problems"] = _no_archive(facts, names)
+
+
+def _no_archive(facts: Facts, names: list[str]) -> list[Check]:
+    """Where no source is Debian's archive, as far as files tell."""
+    codename, apt = facts["release"]["debian_codename"], theirs(facts["apt"])
+    component = component_for(codename)
+    if has_component(apt, codename, component) or to_extend(apt, codename):
+        return []
+    line = f"deb http://deb.debian.org/debian {codename or 'CODENAME'} main {component}"
+    return [
+        problem(
+            "packages_available",
+            f"no source of this host is Debian's archive of {codename or 'this release'}, which has {', '.join(names)}",
+            f"add it to /etc/apt/sources.list: {line}",
+        )
+    ]
+
+
+STEP = Step("firmware", settings, wants, plan, stale_after=frozenset({"firmware", "amdgpu_dkms", "reboot"}))

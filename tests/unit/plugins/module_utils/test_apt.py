@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ansible_collections.navilab.webui.plugins.module_utils._apt import (
+    OURS,
     SourceError,
+    conflicts,
     gather_apt,
+    list_name,
     parse_deb822,
     parse_one_line,
+    parse_sources,
 )
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
+from ansible_collections.navilab.webui.plugins.module_utils._types import AptSource
 
 ONE_LINE = """\
 # deb http://old.test/debian buster main
@@ -81,6 +87,8 @@ def test_deb822() -> None:
         ("Types: deb\nURIs: http://x.test\n", "lacks Suites"),
         (" continuation", "continuation"),
         ("words without a colon", "a field is expected"),
+        ("Types: deb\nURIs: http://x.test\nSuites: y\n", "lacks Components"),
+        ("Types: deb\nURIs: http://x.test\nSuites: ./\nComponents: main\n", "names components"),
     ],
 )
 def test_deb822_malformed(text: str, what: str) -> None:
@@ -111,4 +119,81 @@ def test_files_in_order_and_errors(tmp_path: Path) -> None:
 
 
 def test_no_apt(tmp_path: Path) -> None:
-    assert gather_apt(Tree(str(tmp_path))) == {"sources": [], "error": ""}
+    seen = gather_apt(Tree(str(tmp_path)))
+    assert (seen["sources"], seen["archives"], seen["error"]) == ([], [], "")
+
+
+@pytest.mark.parametrize(
+    ("uri", "suite", "name"),  # as apt-get update --print-uris says them
+    [
+        ("http://deb.debian.org/debian", "bookworm", "deb.debian.org_debian_dists_bookworm_"),
+        ("http://deb.debian.org/debian/", "buster/updates", "deb.debian.org_debian_dists_buster_updates_"),
+        ("mirror+file:///etc/apt/mirrors/debian.list", "trixie", "_etc_apt_mirrors_debian.list_dists_trixie_"),
+        ("mirror+file:/etc/apt/mirrors/debian.list", "trixie", "_etc_apt_mirrors_debian.list_dists_trixie_"),
+        ("file:/srv/m", "bookworm", "_srv_m_dists_bookworm_"),
+        ("http://flat/", "./", "flat_._"),
+        ("http://flat/x", "/", "flat_x_"),
+        ("tor+https://u:p@x.org:80/a~b_c/", "sid", "x.org:80_a%7eb%5fc_dists_sid_"),
+        ("http://[::1]:3142/debian", "sid", "::1:3142_debian_dists_sid_"),
+        ("http://x/\u00e9%20", "s", "x_%c3%a9%2520_dists_s_"),
+        (
+            "cdrom:[Debian GNU/Linux 12.8.0 _Bookworm_ - Official amd64 DVD Binary-1 20241109-11:05]/",
+            "bookworm",
+            "Debian%20GNU_Linux%2012.8.0%20%5fBookworm%5f%20-%20Official%20amd64%20DVD%20Binary-1%2020241109-11:05_dists_"
+            "bookworm_",
+        ),
+    ],
+)
+def test_names_in_the_lists(uri: str, suite: str, name: str) -> None:
+    assert list_name(uri, suite) == name
+
+
+def test_archives_as_the_lists_say(tmp_path: Path) -> None:
+    lists = tmp_path / "var/lib/apt/lists"
+    lists.mkdir(parents=True)
+    (tmp_path / "etc/apt").mkdir(parents=True)
+    (tmp_path / "etc/apt/sources.list").write_text(
+        "deb http://a/d s main\ndeb http://a/d t main\ndeb-src http://a/d u x\n"
+    )
+    (lists / "a_d_dists_s_InRelease").write_text("Origin: A b\nLabel:\nCodename: c\nSHA256:\n 0 0 x\nLabel: not this\n")
+    (lists / "a_d_dists_u_Release").write_text("Origin: A\n")
+    seen: list[bytes] = []
+
+    class Kept(Tree):
+        def read_head(self, path: str, size: int, keep: Callable[[bytes], bytes] | None = None) -> bytes | None:
+            data = super().read_head(path, size, keep)
+            seen.extend([keep(data)] if keep and data else [])
+            return data
+
+    archives = gather_apt(Kept(str(tmp_path)))["archives"]
+    assert archives == [{"uri": "http://a/d/", "suite": "s", "origin": "A b", "label": "", "codename": "c"}]
+    assert seen == [b"Origin: A b\nLabel:\nCodename: c\n"], "a recording needs no checksums"
+
+
+def test_a_number_sign_in_a_discs_name_begins_no_comment() -> None:
+    (source,) = parse_one_line("deb cdrom:[Debian 12 #1 x]/ bookworm main # why\n")
+    assert (source["uris"], source["components"]) == (["cdrom:[Debian 12 #1 x]/"], ["main"])
+
+
+SIGNED = "deb [signed-by={}] https://x.example/d s main\n"
+
+
+@pytest.mark.parametrize(
+    ("texts", "before", "since"),  # of APT 3
+    [
+        ((SIGNED.format("/a"), SIGNED.format("/b")), True, True),
+        ((SIGNED.format("/a"), "deb https://x.example/d/ s other\n"), True, False),
+        (("deb https://x.example/d s other\n", SIGNED.format("/a")), False, False),
+        ((SIGNED.format("/a"), SIGNED.format("/a")), False, False),
+        ((SIGNED.format("/a"), SIGNED.format("/b").replace(" s ", " t ")), False, False),
+        ((SIGNED.format("/a"), SIGNED.format("/b").replace("https", "http")), False, False),
+        ((SIGNED.format("/a"), "deb-src [signed-by=/b] https://x.example/d s main\n"), True, True),
+    ],
+)
+def test_two_keys_for_an_archive(texts: tuple[str, str], before: bool, since: bool) -> None:
+    sources = [
+        source for name, text in zip("ab", texts, strict=True) for source in parse_sources(f"/etc/{name}.list", text)
+    ]
+    assert [bool(conflicts(sources, strict)) for strict in (True, False)] == [before, since]
+    ours: list[AptSource] = [{**source, "file": source["file"].replace("/etc/a", f"{OURS}a")} for source in sources]
+    assert conflicts(ours, True) == [], "ours is written anew with the user's key"

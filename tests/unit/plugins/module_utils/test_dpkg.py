@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from ansible_collections.navilab.webui.plugins.module_utils._dpkg import gather_dpkg
+import pytest
+from ansible_collections.navilab.webui.plugins.module_utils._dpkg import gather_dpkg, holds, installed
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
 
 
@@ -35,6 +37,43 @@ def test_installed_held_and_removed(tmp_path: Path) -> None:
         "never": {"installed": False, "version": None, "held": False},
     }
     assert (seen["interrupted"], seen["broken"]) == (False, [])
+
+
+@pytest.mark.parametrize("status", ["hold ok config-files", "hold ok not-installed", "hold ok half-configured"])
+def test_a_hold_on_what_is_not_there(tmp_path: Path, status: str) -> None:
+    tree = host(tmp_path, stanza("docker.io", status))
+    assert gather_dpkg(tree, ["docker.io"])["packages"]["docker.io"] == {
+        "installed": False, "version": None, "held": True,
+    }  # fmt: skip
+
+
+def test_what_a_recording_keeps(tmp_path: Path) -> None:
+    tree = host(
+        tmp_path,
+        stanza("docker.io", "install ok installed"),
+        stanza("of-nobody's-concern", "install ok installed"),
+        stanza("broken", "install ok half-configured"),
+    )
+    kept: list[bytes] = []
+
+    class Kept(Tree):
+        def read_head(self, path: str, size: int, keep: Callable[[bytes], bytes] | None = None) -> bytes | None:
+            data = super().read_head(path, size, keep)
+            kept.extend([keep(data)] if keep and data else [])
+            return data
+
+    seen = gather_dpkg(Kept(tree.root), ["docker.io"])
+    assert kept == [
+        b"Package: docker.io\nStatus: install ok installed\nVersion: 1.0-1\n\n"
+        b"Package: broken\nStatus: install ok half-configured\nVersion: 1.0-1\n"
+    ]
+    (tmp_path / "var/lib/dpkg/status").write_bytes(kept[0])
+    assert gather_dpkg(tree, ["docker.io"]) == seen
+
+
+def test_holds_and_what_is_installed() -> None:
+    text = "\n".join([stanza("a", "hold ok installed"), stanza("b", "install ok installed"), stanza("c", "hold ok x")])
+    assert (holds(text), installed(text)) == (["a", "c"], {"a", "b"})
 
 
 def test_one_of_two_architectures_is_enough(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._together import tog
 FIRMWARE = {"install": ["fw"], "source": {"path": "/s", "content": "deb"}, "record": {"packages": ["fw"]}}
 ENGINE = {
     "install": ["docker.io"], "repository": False, "start": True, "directories": ["/etc/docker"],
-    "writes": [{"path": "/d", "content": "{}", "mode": None, "secret": False}], "record": {"packages": ["docker.io"]},
+    "writes": [{"path": "/d", "content": "{}", "mode": None, "secret": False, "daemon": True}],
+    "record": {"packages": ["docker.io"]},
 }  # fmt: skip
 DUE = ["firmware", "docker_engine"]
 
@@ -40,6 +41,12 @@ def test_both_come_in_at_once() -> None:
 )
 def test_each_goes_its_own_way(changes: dict[str, Any], variables: dict[str, Any]) -> None:
     assert run({**ENGINE, **changes}, **variables) == {"install": [], "writes": [], "directories": [], "records": {}}
+
+
+def test_sources_that_go_first() -> None:
+    firmware = {**FIRMWARE, "sources_absent": ["/old"]}
+    assert together({"firmware": firmware, "docker_engine": ENGINE}, DUE, {})["install"] == []
+    assert run({**ENGINE, "files_absent": ["/old"]})["install"] == []
 
 
 @pytest.mark.parametrize("tags", [["all"], ["tagged"], ["firmware", "docker_engine"]])
