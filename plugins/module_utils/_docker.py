@@ -17,18 +17,19 @@ import socket
 import stat
 import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
+from ._docker_config import CONFIG, DEFAULT_ROOT, flags_of, public, read_config, split_flags
+from ._docker_unit import PID, gather_unit
+from ._engines import BINARIES, NEIGHBOURS, PACKAGES, SOCKET, Answer, find
 from ._sysfs import Tree
-from ._types import Access, Container, Docker, NodeAccess, Package, PublishedPort
+from ._types import Access, Container, Docker, Image, NodeAccess, Package, PublishedPort
 
-SOCKET = "/run/docker.sock"
-CONFIG = "/etc/docker/daemon.json"
 TIMEOUT = 2.0
+ENGINES = (*PACKAGES, *NEIGHBOURS)
+"""The packages that gather_docker wants to know of."""
 _LIMIT = 16 << 20
 _CAP_DAC_OVERRIDE = 1  # <linux/capability.h>: reads and writes whatever the mode bits say
-_PROVIDERS = ("docker.io", "docker-ce")
-_BINARIES = ("usr/bin/dockerd", "usr/sbin/dockerd", "usr/local/bin/dockerd", "snap/bin/docker")
 
 
 class EngineError(Exception):
@@ -128,68 +129,139 @@ def gather_docker(
     containers: Sequence[str] = (),
     images: Sequence[str] = (),
     socket_path: str | None = SOCKET,
+    home: str | None = None,
 ) -> Docker:
-    """The engine's part of the facts. `packages` are dpkg's words on the two engines; no socket, no questions."""
-    provider = next((name for name in _PROVIDERS if name in packages and packages[name]["installed"]), None)
-    if provider is None and any(tree.exists(path) for path in _BINARIES):
+    """The engine's part of the facts. `packages` are dpkg's words on ENGINES; no socket, no questions.
+
+    `home` is that of the account whose rootless engine matters.
+    """
+    provider = next((name for name in PACKAGES if name in packages and packages[name]["installed"]), None)
+    packaged = provider is not None
+    if provider is None and any(tree.exists(path) for path in BINARIES):
         provider = "other"
-    config, config_error = _config(tree)
-    seen: Docker = {
-        "installed": provider is not None,
-        "provider": provider,
-        "running": False,
-        "version": None,
-        "api_version": None,
-        "root_dir": None,
-        "error": "",
-        "config": config,
+    there = bool(provider) or tree.lookup(SOCKET, follow=False) is not None
+    if socket_path and not tree.live:  # whoever names a socket means it
+        named = provider or os.path.lexists(socket_path)
+        seen = _ask(Engine(socket_path), tree, containers, images) if named else _SILENT
+    else:
+        engine = Engine(SOCKET)
+        seen = tree.ask(
+            "docker engine",
+            lambda: _ask(engine, tree, containers, images) if there else _SILENT,
+            _SILENT,
+            EngineAnswer,
+        )
+    answer = _answer(seen)
+    unit = gather_unit(tree, packaged or not provider, there or bool(answer))
+    others = find(tree, packages, unit, answer, home)
+    ours = bool(answer) and not any(other["answers"] and other["kind"] != "process" for other in others)
+    config_file = _config_file(unit["arguments"])
+    config, config_error = read_config(tree, config_file)
+    changed, started = tree.lookup(config_file), tree.lookup(PID)
+    docker: Docker = {
+        "installed": bool(provider or ours),  # it answers, so it is there, wherever it came from
+        "provider": provider or ("other" if ours else None),
+        "running": ours,
+        "version": seen["version"],
+        "api_version": seen["api_version"],
+        "components": seen["components"],
+        "platform": seen["platform"],
+        "root_dir": seen["root_dir"] if ours else None,
+        "root": "",
+        "error": seen["error"],
+        "config_file": config_file,
+        "config": None if config is None else public(config),
         "config_error": config_error,
-        "restart_pending": False,
-        "foreign_containers": 0,
-        "containers": dict.fromkeys(containers),
-        "images": dict.fromkeys(images),
+        "unit": unit,
+        "others": others,
+        # The pid file is written when the engine starts, and never again.
+        "restart_pending": bool(ours and changed and started and changed.st_mtime > started.st_mtime),
+        "foreign_containers": seen["foreign_containers"],
+        "containers": {name: seen["containers"].get(name) for name in containers},
+        "images": {name: seen["images"].get(name) for name in images},
     }
-    if socket_path and (seen["installed"] or os.path.lexists(socket_path)):
-        _ask(seen, Engine(socket_path), tree)
-    return seen
+    docker["root"] = engine_root(docker)
+    return docker
 
 
-def _config(tree: Tree) -> tuple[dict[str, Any] | None, str]:
-    text = tree.read_text(CONFIG)
-    if not text:
-        return {}, ""
-    try:
-        config = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        return None, str(error)
-    return (config, "") if isinstance(config, dict) else (None, f"an object is expected, not {type(config).__name__}")
+def engine_root(docker: Docker, wanted: str = "") -> str:
+    """Where the engine keeps images and containers, or would, once started with what the variables want."""
+    flags, config = flags_of(docker["unit"]["arguments"]), docker["config"] or {}
+    found = (docker["root_dir"], flags.get("data-root"), wanted, config.get("data-root"), config.get("graph"))
+    return next((path for path in found if isinstance(path, str) and path), DEFAULT_ROOT)
 
 
-def _ask(seen: Docker, engine: Engine, tree: Tree) -> None:
+def _config_file(arguments: Sequence[str] | None) -> str:
+    """The file that dockerd reads: the last one that its command line names."""
+    named = [value for name, value in split_flags(arguments or []) if name == "config-file" and value]
+    return named[-1] if named and named[-1].startswith("/") else CONFIG
+
+
+class EngineAnswer(TypedDict):
+    """What an engine says of itself, and of the containers and images asked for."""
+
+    running: bool
+    version: str | None
+    api_version: str | None
+    components: list[str]
+    platform: str | None
+    system: str | None
+    rootless: bool
+    root_dir: str | None
+    error: str
+    foreign_containers: int
+    containers: dict[str, Container | None]
+    images: dict[str, Image | None]
+
+
+_SILENT: EngineAnswer = {
+    "running": False,
+    "version": None,
+    "api_version": None,
+    "components": [],
+    "platform": None,
+    "system": None,
+    "rootless": False,
+    "root_dir": None,
+    "error": "",
+    "foreign_containers": 0,
+    "containers": {},
+    "images": {},
+}
+
+
+def _ask(engine: Engine, tree: Tree, containers: Sequence[str], images: Sequence[str]) -> EngineAnswer:
+    seen: EngineAnswer = {**_SILENT, "containers": {}, "images": {}}
     try:
         version, info = _dict(engine.get("/version")), _dict(engine.get("/info"))
+        components = [_text(_dict(each), "Name") for each in _list(version, "Components")]
         seen["running"], seen["root_dir"] = True, _text(info, "DockerRootDir")
         seen["version"], seen["api_version"] = _text(version, "Version"), _text(version, "ApiVersion")
-        if not seen["installed"]:  # it answers, so it is there, wherever it came from
-            seen["installed"], seen["provider"] = True, "other"
-        for name in seen["containers"]:
+        seen["components"] = [name for name in components if name]
+        seen["platform"] = _text(_dict(version.get("Platform")), "Name")
+        seen["system"] = _text(info, "OperatingSystem")
+        seen["rootless"] = any("rootless" in str(each) for each in _list(info, "SecurityOptions"))
+        for name in containers:
             found = engine.container(name)
             seen["containers"][name] = describe(found, tree) if found else None
-        for reference in seen["images"]:
+        for reference in images:
             image = engine.image(reference)
             if image:
                 digests = [item.partition("@")[2] for item in _list(image, "RepoDigests") if isinstance(item, str)]
                 seen["images"][reference] = {"id": _text(image, "Id"), "digests": digests, "size": image.get("Size")}
         known = {found["id"] for found in seen["containers"].values() if found}
         every = engine.get("/containers/json?all=1")
-        seen["foreign_containers"] = (
-            sum(_dict(item).get("Id") not in known for item in every) if isinstance(every, list) else 0
-        )
+        if isinstance(every, list):
+            seen["foreign_containers"] = sum(_dict(item).get("Id") not in known for item in every)
     except EngineError as error:
         seen["error"] = str(error)
-    # The pid file is written when the engine starts, and never again.
-    changed, started = tree.lookup(CONFIG), tree.lookup("/run/docker.pid")
-    seen["restart_pending"] = bool(seen["running"] and changed and started and changed.st_mtime > started.st_mtime)
+    return seen
+
+
+def _answer(seen: EngineAnswer) -> Answer | None:
+    if not seen["running"]:
+        return None
+    return Answer(seen["components"], seen["platform"] or "", seen["system"] or "", seen["rootless"])
 
 
 def describe(container: Mapping[str, Any], tree: Tree) -> Container:

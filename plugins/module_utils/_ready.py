@@ -10,7 +10,8 @@ import re
 import time
 from typing import Any
 
-from ._docker import SOCKET, Engine, EngineError
+from ._docker import Engine, EngineError
+from ._engines import SOCKET
 from ._net import probe
 from ._types import Readiness
 

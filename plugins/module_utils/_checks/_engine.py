@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from .._engines import obstacle
+from .._images import damaged, remedy
 from .._sysfs import UNKNOWN
 from .._types import WantedWebui
 from ._base import SITE, Case, Verdict, failed, ok, skipped
@@ -12,15 +14,19 @@ from ._base import SITE, Case, Verdict, failed, ok, skipped
 
 def docker_engine(case: Case) -> Verdict:
     docker = case.facts["docker"]
-    if not case.live:
+    if not case.complete:
         return skipped(UNKNOWN)
     site = SITE.format("docker_engine")
+    found = obstacle(docker)
+    if found:
+        return failed(*found)
     if not docker["installed"]:
         return failed("no Docker engine is installed", site)
     if docker["config"] is None:
+        path = docker["config_file"]
         return failed(
-            f"/etc/docker/daemon.json is not JSON: {docker['config_error']}",
-            "mend it (python3 -m json.tool /etc/docker/daemon.json shows where), or move it away; then " + site,
+            f"{path} {docker['config_error']}",
+            f"mend it (python3 -m json.tool {path} shows where), or move it away; then {site}",
         )
     if not docker["running"] or docker["error"]:
         if docker["error"].endswith("permission denied"):
@@ -31,7 +37,7 @@ def docker_engine(case: Case) -> Verdict:
         )
     note = ""
     if docker["restart_pending"]:
-        note = "/etc/docker/daemon.json is newer than the running engine: restart it when no picture is being drawn"
+        note = f"{docker['config_file']} is newer than the running engine: restart it when no picture is being drawn"
     return ok(
         f"{docker['provider']} {docker['version']}, interface {docker['api_version']}, {docker['root_dir']}", note
     )
@@ -41,13 +47,18 @@ def _container_running_one(case: Case, webui: WantedWebui) -> Verdict:
     name, container, docker = webui["name"], case.container(webui), case.facts["docker"]
     site, log = SITE.format("webui"), f"`docker logs --tail 50 {webui['name']}`"
     if container is None:
+        if docker["error"] == UNKNOWN:
+            return skipped(UNKNOWN)
         return failed(docker["error"] or "there is no such container", site)
     state = container["state"]
-    if container["oom_killed"]:
+    # The engine keeps the mark of a container that it has started again: what it is now counts.
+    killed = f"killed for want of memory (limit {container['memory'] >> 20} MiB)" if container["oom_killed"] else ""
+    if killed and state in ("exited", "dead", "restarting"):
         return failed(
-            f"{state}, killed for want of memory (limit {container['memory'] >> 20} MiB)",
-            f"give it more (webui_memory_mib, or RAM and swap for the host), then {site}",
+            f"{state}, {killed}", f"give it more (webui_memory_mib, or RAM and swap for the host), then {site}"
         )
+    if state != "running" and damaged(container["error"]):
+        return failed(f"{state} ({container['error']})", remedy(container["image"] or "the image", name))
     if state != "running":
         details = [f"exit code {container['exit_code']}"] if state in ("exited", "dead", "restarting") else []
         details += [container["error"]] if container["error"] else []
@@ -58,15 +69,15 @@ def _container_running_one(case: Case, webui: WantedWebui) -> Verdict:
         }
         evidence = f"{state}{' (' + ', '.join(details) + ')' if details else ''}"
         return failed(evidence, remedies.get(state or "", f"see {log}, then {site}"))
-    wanted, note = webui.get("image"), ""
+    wanted, notes = webui.get("image"), [f"it was {killed} before"] if killed else []
     if wanted and container["image"] != wanted:
         image = docker["images"].get(wanted)
         if image and image["id"] != container["image_id"]:
             return failed(f"it runs {container['image']}, not {wanted}", site)
-        note = "" if image else f"it runs {container['image']}, asked for was {wanted}"
+        notes += [] if image else [f"it runs {container['image']}, asked for was {wanted}"]
     if container["restart_count"]:
-        note = "; ".join(filter(None, [note, f"the engine restarted it {container['restart_count']} time(s)"]))
-    return ok(f"running since {container['started_at']}", note)
+        notes.append(f"the engine restarted it {container['restart_count']} time(s)")
+    return ok(f"running since {container['started_at']}", "; ".join(notes))
 
 
 def container_running(case: Case) -> Verdict:

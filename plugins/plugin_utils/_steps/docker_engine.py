@@ -5,15 +5,23 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from ansible_collections.navilab.webui.plugins.module_utils._types import Facts
+from ansible_collections.navilab.webui.plugins.module_utils import _checks
+from ansible_collections.navilab.webui.plugins.module_utils._docker_config import CONFIG, masked, public, render
+from ansible_collections.navilab.webui.plugins.module_utils._engines import PACKAGES as ENGINES
+from ansible_collections.navilab.webui.plugins.module_utils._engines import obstacle
+from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, Questions
 
+from .._packages import SHA1_POLICY, concerned, finishes
 from .._text import problem
 from ._base import FORGET, Plan, Settings, Step, Variables, Wants, differs, file_of, is_installed
+from ._docker_daemon import REFUSED, intend, judge
+from ._docker_packages import REPOSITORY, drop_repository, judge_packages, plan_repository
 
-DAEMON_JSON = "/etc/docker/daemon.json"
+DAEMON_JSON = CONFIG
+BACKUP = "/var/lib/navilab/daemon.json.before"
 CERTS_DIR = "/etc/docker/certs.d"
 PROXY_DROPIN = "/etc/systemd/system/docker.service.d/navilab-proxy.conf"
 # Keys that `systemctl reload docker` (SIGHUP) takes over without touching a container: dockerd's documentation,
@@ -29,10 +37,12 @@ OWNED = {
 }
 # community.docker's modules talk to the engine through it.
 CLIENT_PACKAGE = "python3-requests"
-PACKAGES = sorted({*OWNED["debian"], *OWNED["docker-ce"], CLIENT_PACKAGE})
-REPOSITORY = "/etc/apt/sources.list.d/navilab-docker.list"
+_OURS = {*OWNED["debian"], *OWNED["docker-ce"], CLIENT_PACKAGE}
+PACKAGES = sorted({*_OURS, *concerned(_OURS)})
 ENABLED = "/etc/systemd/system/multi-user.target.wants/docker.service"
-FILES = ["/etc/docker", DAEMON_JSON, PROXY_DROPIN.rpartition("/")[0], PROXY_DROPIN, REPOSITORY, ENABLED]
+FILES = [
+    "/etc/docker", DAEMON_JSON, BACKUP, PROXY_DROPIN.rpartition("/")[0], PROXY_DROPIN, REPOSITORY, ENABLED, SHA1_POLICY,
+]  # fmt: skip
 
 
 def wanted_packages(provider: str, codename: str | None) -> list[str]:
@@ -46,35 +56,15 @@ def wanted_packages(provider: str, codename: str | None) -> list[str]:
     return ["docker.io", *(["docker-cli"] if split else []), *needed]
 
 
-def merge_daemon(
-    current: dict[str, Any], defaults: dict[str, Any], wanted: dict[str, Any], ours: dict[str, Any]
-) -> dict[str, Any]:
-    """daemon.json as it should be: what the user asks for wins, then what stands there, then our defaults.
-
-    A key that the record calls ours is kept at our value, so that a drift is repaired; one no longer wanted goes away.
-    """
-    merged = {
-        key: value for key, value in current.items() if not (key in ours and key not in wanted and key not in defaults)
-    }
-    for key, value in defaults.items():
-        if key not in current or key in ours:
-            merged[key] = value
-    merged.update(wanted)
-    return merged
-
-
-def render(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=2, sort_keys=True) + "\n"
-
-
 class Write(TypedDict):
-    """A file to write. A secret one has no content here, since plans are shown: the role renders it.
-    `mode` is None where the file is the user's and keeps its own."""
+    """A file to write. A secret one has no content here, since plans are shown: the role renders it. daemon.json has
+    masks in their place, and the host fills them in. `mode` is None where the file is the user's and keeps its own."""
 
     path: str
     content: str
     mode: str | None
     secret: bool
+    daemon: bool
 
 
 class DockerEnginePlan(Plan):
@@ -83,6 +73,7 @@ class DockerEnginePlan(Plan):
     install: list[str]
     remove: list[str]
     repository: bool
+    source: str
     writes: list[Write]
     directories: list[str]
     files_absent: list[str]
@@ -93,6 +84,7 @@ class DockerEnginePlan(Plan):
     start: bool
     codename: str
     record: dict[str, Any]
+    questions: Questions
 
 
 def settings(variables: Variables) -> Settings:
@@ -103,7 +95,8 @@ def settings(variables: Variables) -> Settings:
         "insecure-registries": own["insecure_registries"],
         "data-root": own["data_root"],
     }
-    return {**own, "daemon": {**{key: value for key, value in named.items() if value}, **own["daemon"]}}
+    daemon = {**{key: value for key, value in named.items() if value}, **own["daemon"]}
+    return {**own, "daemon": daemon, "finishes": finishes(variables)}
 
 
 def wants(settings: Settings) -> Wants:
@@ -115,7 +108,11 @@ def wants(settings: Settings) -> Wants:
 
 
 def _write(path: str, content: str, mode: str | None = "0644") -> Write:
-    return {"path": path, "content": content, "mode": mode, "secret": False}
+    return {"path": path, "content": content, "mode": mode, "secret": False, "daemon": False}
+
+
+def _write_daemon(path: str, document: Mapping[str, Any], mode: str | None) -> Write:
+    return {"path": path, "content": render(document), "mode": mode, "secret": False, "daemon": True}
 
 
 def _quoted(text: str) -> str:
@@ -123,9 +120,11 @@ def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
 
 
+PROXY_NAMES = {"http": "HTTP_PROXY", "https": "HTTPS_PROXY", "no_proxy": "NO_PROXY"}
+
+
 def proxy_unit(proxy: dict[str, str]) -> str:
-    names = {"http": "HTTP_PROXY", "https": "HTTPS_PROXY", "no_proxy": "NO_PROXY"}
-    lines = [f'Environment="{names[key]}={_quoted(proxy[key])}"' for key in names if proxy.get(key)]
+    lines = [f'Environment="{name}={_quoted(proxy[key])}"' for key, name in PROXY_NAMES.items() if proxy.get(key)]
     return "\n".join(["# Written by navilab.webui.docker_engine.", "[Service]", *lines]) + "\n" if lines else ""
 
 
@@ -135,43 +134,31 @@ def plan(facts: Facts, settings: Settings) -> DockerEnginePlan:
         return _absent(facts, record)
     docker = facts["docker"]
     plan = _empty(facts, record)
-    if docker["config"] is None:
-        plan["problems"] = [
-            problem(
-                "docker_config",
-                f"{DAEMON_JSON} is not JSON: {docker['config_error']}",
-                f"mend or move {DAEMON_JSON} away; the engine could not start with it either",
-            )
-        ]
+    # A program without its package is an engine from elsewhere, unless dpkg was interrupted after unpacking it.
+    unpacked = any(name in facts["dpkg"]["broken"] for name in ENGINES)
+    plan["problems"] = _unfit(facts, unpacked)
+    if plan["problems"]:
         return plan
 
     provider = settings["provider"]
-    # A program without its package is an engine from elsewhere, unless dpkg was interrupted after unpacking it.
-    fresh = not docker["installed"] or any(name in facts["dpkg"]["broken"] for name in ("docker.io", "docker-ce"))
-    packages = list(wanted_packages(provider, facts["release"]["codename"])) if fresh else []
+    fresh = not docker["installed"] or unpacked
+    packages = list(wanted_packages(provider, facts["release"]["debian_codename"])) if fresh else []
     packages = [name for name in [*packages, CLIENT_PACKAGE] if not is_installed(facts, name)]
     if packages:
         plan["install"] = packages
         plan["actions"].append(f"install {', '.join(packages)}")
     if fresh and provider == "docker-ce":
-        plan["repository"] = True
-        plan["actions"].insert(0, "add Docker's apt repository")
+        plan_repository(facts, plan, settings)
+    drop_repository(facts, plan, settings)
+    judge_packages(facts, plan, settings)
 
-    defaults = settings["daemon_defaults"]
-    wanted = settings["daemon"]
-    ours = record.get("daemon", {})
-    merged = merge_daemon(docker["config"], defaults, wanted, ours)
-    # What stood there before with the same value is the user's, and stays when we go.
-    kept_ours = {
-        key: value
-        for key, value in merged.items()
-        if (key in wanted or key in defaults) and (key in ours or docker["config"].get(key) != value)
-    }
-    changed_keys = sorted(key for key in {*merged, *docker["config"]} if merged.get(key) != docker["config"].get(key))
+    intended = intend(docker, settings["daemon_defaults"], settings["daemon"], record.get("daemon", {}))
+    changed_keys, config_file = intended.changed, docker["config_file"]
     if changed_keys:
-        mode = None if file_of(facts, DAEMON_JSON)["exists"] else "0644"
-        plan["writes"].append(_write(DAEMON_JSON, render(merged), mode))
-        plan["actions"].append(f"set {', '.join(changed_keys)} in {DAEMON_JSON}")
+        there = bool(file_of(facts, config_file)["exists"] or docker["config"])
+        mode = "0600" if masked(public(settings["daemon"])) else None if there else "0644"
+        plan["writes"].append(_write_daemon(config_file, intended.merged, mode))
+        plan["actions"].append(f"set {', '.join(changed_keys)} in {config_file}")
 
     for registry, pem in settings["registry_cas"].items():
         path = f"{CERTS_DIR}/{registry}/ca.crt"
@@ -181,19 +168,22 @@ def plan(facts: Facts, settings: Settings) -> DockerEnginePlan:
     unit = proxy_unit(settings["proxy"])
     if unit and differs(facts, PROXY_DROPIN, unit, "0600"):
         # A proxy's address may hold a password.
-        plan["writes"].append({"path": PROXY_DROPIN, "content": "", "mode": "0600", "secret": True})
+        plan["writes"].append({**_write(PROXY_DROPIN, "", "0600"), "secret": True})
         plan["daemon_reload"] = True
         plan["actions"].append("set the engine's proxy")
     elif not unit and PROXY_DROPIN in record.get("files", []) and file_of(facts, PROXY_DROPIN)["exists"]:
-        plan["files_absent"] = [PROXY_DROPIN]
+        plan["files_absent"].append(PROXY_DROPIN)
         plan["daemon_reload"] = True
         plan["actions"].append("drop the engine's proxy")
 
     needs_restart = not fresh and bool(plan["daemon_reload"] or set(changed_keys) - RELOADABLE)
     # daemon.json newer than the engine is also what a mere reload leaves behind; the record knows whether it was more.
-    waited = record.get("restart_pending") and docker["restart_pending"]
+    waited = record.get("restart_pending") and (docker["restart_pending"] or docker["unit"]["newer"])
     pending = bool(docker["running"] and (needs_restart or waited))
-    plan["reload"] = bool(not fresh and docker["running"] and set(changed_keys) & RELOADABLE)
+    left = record.get("reload_pending") and docker["running"]
+    plan["reload"] = bool(not fresh and docker["running"] and (left or set(changed_keys) & RELOADABLE))
+    if left and not changed_keys:
+        plan["actions"].append("reload the engine, which an earlier run was kept from")
     if pending and settings["restart_ok"]:
         plan["restart"] = True
         plan["actions"].append("restart the engine, as docker_engine_restart_ok allows")
@@ -202,16 +192,24 @@ def plan(facts: Facts, settings: Settings) -> DockerEnginePlan:
     if not docker["running"]:
         plan["start"] = True
         plan["actions"].append("start the engine")
-    elif docker["provider"] in ("docker.io", "docker-ce") and not file_of(facts, ENABLED)["exists"]:
+    elif docker["provider"] in ENGINES and not _starts_at_boot(facts):
         plan["start"] = True
         plan["actions"].append("let the engine start at boot")
 
+    verdict = judge(facts, intended, settings, plan["restart"] or not docker["running"], not fresh)
+    plan["problems"] += [*intended.twice, *verdict.problems]
+    plan["warnings"] += [*verdict.warnings, *_proxy_notes(facts, settings["proxy"])]
+    if verdict.question:
+        plan["questions"]["dockerd"] = verdict.question
+
     plan["directories"] = _missing_directories(facts, plan["writes"])
     if plan["restart_pending"]:
-        plan["warnings"] = [PENDING]
+        plan["warnings"].append(PENDING)
     if not plan["actions"]:
         return plan
-    files = [entry["path"] for entry in plan["writes"] if entry["path"] != DAEMON_JSON]
+    if file_of(facts, BACKUP)["exists"] and docker["running"] and not docker["restart_pending"] and not changed_keys:
+        plan["files_absent"].append(BACKUP)  # somebody has started the engine since, and it came up
+    files = [entry["path"] for entry in plan["writes"] if not entry["daemon"]]
     owned = (
         [name for name in (*OWNED[provider], CLIENT_PACKAGE) if packages and not is_installed(facts, name)]
         if fresh
@@ -219,13 +217,47 @@ def plan(facts: Facts, settings: Settings) -> DockerEnginePlan:
     )
     plan["record"] = {
         "packages": sorted({*record.get("packages", []), *owned}),
-        "daemon": kept_ours,
+        "daemon": intended.ours,
         "files": sorted({*record.get("files", []), *files} - set(plan["files_absent"])),
         "repository": bool(record.get("repository") or plan["repository"]),
         # Until the engine has started again, also where this run means to restart it and is cut off.
         "restart_pending": pending,
+        "reload_pending": plan["reload"],
     }
     return plan
+
+
+def _unfit(facts: Facts, unpacked: bool) -> list[Check]:
+    """Why no engine can be set up here, whatever the variables say."""
+    systemd = [check for check in _checks.evaluate(facts, {"only": ["systemd"]}) if check["status"] == "failed"]
+    if systemd:
+        return systemd
+    docker = facts["docker"]
+    found = obstacle(docker, unpacked)
+    if found:
+        return [problem("docker_engine", *found)]
+    if docker["config"] is not None:
+        return []
+    path = docker["config_file"]
+    remedy = f"mend {path} or move it away, then run again; the engine could not start with it either"
+    return [problem(REFUSED, f"{path} {docker['config_error']}", remedy)]
+
+
+def _starts_at_boot(facts: Facts) -> bool:
+    return file_of(facts, ENABLED)["exists"] or facts["docker"]["unit"]["enabled"] in ("enabled", "static", "alias")
+
+
+def _proxy_notes(facts: Facts, proxy: Mapping[str, str]) -> list[str]:
+    """Another file of the unit may have the last word on a proxy."""
+    unit = facts["docker"]["unit"]
+    if PROXY_DROPIN not in unit["paths"]:
+        return []
+    winners = {key: unit["environment"].get(name) for key, name in PROXY_NAMES.items() if proxy.get(key)}
+    return [
+        f"docker_engine_proxy.{key} has no effect: {path} sets {PROXY_NAMES[key]} after it"
+        for key, path in winners.items()
+        if path not in (None, PROXY_DROPIN)
+    ]
 
 
 PENDING = (
@@ -235,16 +267,19 @@ PENDING = (
 
 
 def _missing_directories(facts: Facts, writes: list[Write]) -> list[str]:
-    directories = dict.fromkeys(entry["path"].rpartition("/")[0] for entry in writes)
+    # The directory of a daemon.json elsewhere (--config-file) is the user's, as the engine would not start without.
+    ours = (entry["path"] for entry in writes if not entry["daemon"] or entry["path"] == DAEMON_JSON)
+    directories = dict.fromkeys(path.rpartition("/")[0] for path in ours)
     return [path for path in directories if not file_of(facts, path)["exists"]]
 
 
 def _empty(facts: Facts, record: dict[str, Any]) -> DockerEnginePlan:
     return {
         "actions": [], "problems": [], "warnings": [],
-        "install": [], "remove": [], "repository": False, "writes": [], "directories": [], "files_absent": [],
+        "install": [], "remove": [], "repository": False, "source": "", "questions": {},
+        "writes": [], "directories": [], "files_absent": [],
         "daemon_reload": False, "reload": False, "restart": False, "restart_pending": False, "start": False,
-        "codename": facts["release"]["codename"] or "", "record": record,
+        "codename": facts["release"]["debian_codename"] or "", "record": record,
     }  # fmt: skip
 
 
@@ -260,13 +295,16 @@ def _absent(facts: Facts, record: dict[str, Any]) -> DockerEnginePlan:
     current = docker["config"] or {}
     rest = {key: value for key, value in current.items() if key not in ours or value != ours[key]}
     if ours and rest != current:
-        plan["actions"].append(f"take {', '.join(sorted(set(current) - set(rest)))} out of {DAEMON_JSON}")
-        if rest:
-            plan["writes"].append(_write(DAEMON_JSON, render(rest), None))
+        config_file = docker["config_file"]
+        plan["actions"].append(f"take {', '.join(sorted(set(current) - set(rest)))} out of {config_file}")
+        if rest or config_file != DAEMON_JSON:
+            plan["writes"].append(_write_daemon(config_file, rest, None))
         else:
             plan["files_absent"].append(DAEMON_JSON)
     plan["files_absent"] += [path for path in record.get("files", []) if file_of(facts, path)["exists"]]
     plan["actions"] += [f"delete {path}" for path in plan["files_absent"] if path != DAEMON_JSON]
+    if record and file_of(facts, BACKUP)["exists"]:
+        plan["files_absent"].append(BACKUP)
     plan["remove"] = [name for name in record.get("packages", []) if is_installed(facts, name)]
     if plan["remove"]:
         plan["actions"].append(f"remove {', '.join(plan['remove'])} (/var/lib/docker stays)")

@@ -1,0 +1,89 @@
+#!/usr/bin/python
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: engine_service
+short_description: Start, restart or reload the Docker engine, and take its settings back where it does not come up
+version_added: "0.1.0"
+author:
+  - navilab.webui contributors (@navilab)
+description:
+  - Has C(docker.service) started, also at boot, and waits until the engine answers.
+  - If it does not come up, the C(daemon.json) that M(navilab.webui.engine_config) has replaced comes back, the engine
+    is started with that, and the module fails with dockerd's last words.
+  - Returns nothing of the unit, whose environment may hold a proxy's password.
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed, or would change.
+    support: none
+  platform:
+    description: Target systems that the module is for.
+    support: full
+    platforms: debian
+requirements:
+  - Python 3.9 or newer on the target, with its standard library and nothing else.
+options:
+  state:
+    description:
+      - V(reloaded) starts an engine that is not running.
+    type: str
+    choices: [started, restarted, reloaded]
+    default: started
+  daemon_reload:
+    description:
+      - Whether systemd reads its units again before. It does in any case where it knows that they have changed.
+    type: bool
+    default: false
+seealso:
+  - module: navilab.webui.engine_config
+"""
+
+EXAMPLES = r"""
+- name: Restart the engine with its new settings
+  navilab.webui.engine_service:
+    state: restarted
+  become: true
+"""
+
+RETURN = r"""
+checks:
+  description:
+    - The failed check, as M(navilab.webui.kfd_verify) returns them.
+  returned: failure
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.navilab.webui.plugins.module_utils._engine_apply import serve
+from ansible_collections.navilab.webui.plugins.module_utils._types import Check
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["started", "restarted", "reloaded"], "default": "started"},
+            "daemon_reload": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    done = serve(module.params["state"], module.params["daemon_reload"], module.check_mode)
+    if done.evidence:
+        check: Check = {
+            "id": "docker_engine", "status": "failed", "evidence": done.evidence, "remedy": done.remedy, "note": "",
+            "reason": "",
+        }  # fmt: skip
+        msg = f"docker_engine: {done.evidence}. Remedy: {done.remedy}."
+        module.fail_json(msg=msg, changed=done.changed, checks=[check])
+    module.exit_json(changed=done.changed)
+
+
+if __name__ == "__main__":
+    main()
