@@ -7,56 +7,39 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 
 from ._boards import AMD, identify
 from ._driver import gather_driver, gather_kernel_log
 from ._drm import gather_drm, node_of
 from ._firmware import gather_firmware
 from ._kfd import gather_kfd
-from ._kmod import installed_kernels, kernels_with_headers
+from ._kmod import debian_flavour, installed_kernels, kernels_with_headers
 from ._pci import atomics_to_root, display_devices
+from ._release import gather_release
+from ._signatures import gather_signatures
 from ._sysfs import Tree, clean
-from ._types import Board, DrmNode, Hardware, KernelFacts, KfdNode, PciDevice, ReleaseFacts
+from ._types import Board, DrmNode, Hardware, KernelFacts, KfdNode, PciDevice
 
 GROUPS = ("video", "render")
-_SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
-_FLAVOUR = re.compile(r"-((?:cloud-|rt-)?amd64)$")
-
-
-def gather_release(tree: Tree) -> ReleaseFacts:
-    """os-release(5) of the host."""
-    text = tree.read_text("/etc/os-release") or tree.read_text("/usr/lib/os-release") or ""
-    fields: dict[str, str] = {}
-    for line in text.splitlines():
-        key, _separator, value = line.partition("=")
-        try:
-            fields[key.strip()] = "".join(shlex.split(value))
-        except ValueError:  # an open quote
-            fields[key.strip()] = value.strip()
-    return {
-        "id": fields.get("ID"),
-        "version_id": fields.get("VERSION_ID"),
-        "codename": fields.get("VERSION_CODENAME"),
-        "pretty_name": fields.get("PRETTY_NAME"),
-    }
 
 
 def gather_kernel(tree: Tree) -> KernelFacts:
     """The running kernel's release, [major, minor] and Debian flavour ("" for none of Debian's), and more."""
     release = tree.read_word("/proc/sys/kernel/osrelease")
     version = re.match(r"(\d{1,4})\.(\d{1,4})", release or "", re.ASCII)
-    flavour = _FLAVOUR.search(release or "")
     installed = installed_kernels(tree)
+    signatures = gather_signatures(tree)
     return {
         "release": release,
         "version": [int(number) for number in version.groups()] if version else [],
-        "flavour": flavour.group(1) if flavour else "",
-        "arch": os.uname().machine if tree.live else "",
+        "flavour": debian_flavour(release or ""),
+        "arch": tree.ask("machine", lambda: os.uname().machine, ""),
         "installed": installed,
         "pending": _pending(tree, installed),
         "headers": kernels_with_headers(tree),
-        "secure_boot": _secure_boot(tree),
+        "secure_boot": signatures.secure_boot,
+        "lockdown": signatures.lockdown,
+        "signatures_enforced": signatures.enforced,
     }
 
 
@@ -65,12 +48,6 @@ def _pending(tree: Tree, installed: list[str]) -> str | None:
     booted = tree.boot_time()
     newest = tree.lookup(f"/boot/vmlinuz-{installed[-1]}") if installed else None
     return installed[-1] if newest and booted and booted < newest.st_ctime else None
-
-
-def _secure_boot(tree: Tree) -> bool | None:
-    """The firmware's variable: four bytes of attributes, then 1 where it is enforced. None without UEFI."""
-    data = tree.read_head(_SECURE_BOOT, 5)
-    return data[4] == 1 if data is not None and len(data) == 5 else None
 
 
 def _atomics(tree: Tree, bdf: str, node: KfdNode | None, nodes: list[KfdNode]) -> tuple[bool | None, str]:
@@ -116,6 +93,7 @@ def _board(
         "unsupported_reason": known.reason,
         "integrated": known.integrated or bool(node and node["cpu_cores_count"]),
         "driver": device["driver"] or ("amdgpu" if node else None),  # KFD lists only what amdgpu drives
+        "held_by": device["held_by"],
         "card_node": node_of(drm, "card", bdf),
         "render_node": render,
         "vram_mib": total >> 20 if total is not None else node["vram_mib"] if node else None,
@@ -138,6 +116,7 @@ def gather_boards(tree: Tree, nodes: list[KfdNode], drm: list[DrmNode]) -> list[
             "subsystem": None,
             "revision": None,
             "driver": None,
+            "held_by": None,
         }
         for bdf, node in gpus.items()
     ]
@@ -145,17 +124,17 @@ def gather_boards(tree: Tree, nodes: list[KfdNode], drm: list[DrmNode]) -> list[
     return sorted(boards, key=lambda board: (int(board["bdf"].split(":")[0], 16), board["bdf"]))
 
 
-def gather_hardware(root: str) -> Hardware:
-    """The hardware side of the facts of the host below ``root``. Never raises: see ``problems``."""
-    tree = Tree(root)
+def gather_hardware(tree: Tree) -> Hardware:
+    """The hardware side of a host's facts. Never raises: see ``problems``."""
     kernel = gather_kernel(tree)
     kfd = gather_kfd(tree)
     minors = {node["render_minor"]: node["bdf"] for node in kfd["nodes"] if node["render_minor"] and node["bdf"]}
     drm = gather_drm(tree, minors)
     boards = gather_boards(tree, kfd["nodes"], drm)
     return {
-        "root": clean(root),
+        "root": clean(tree.given),
         "live": tree.live,
+        "complete": tree.complete,
         "release": gather_release(tree),
         "kernel": kernel,
         "boards": boards,

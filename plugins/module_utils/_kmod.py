@@ -9,7 +9,7 @@ import lzma
 import re
 import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Optional
 
 from ._sysfs import MAX_ENTRIES, Tree, clean
 from ._types import ModuleInfo
@@ -33,9 +33,43 @@ _HEADER = struct.Struct("<40xQ10xHHH")  # e_shoff, e_shentsize, e_shnum, e_shstr
 _SECTION = struct.Struct("<I20xQQ")  # sh_name, sh_offset, sh_size
 
 
-def natural(release: str) -> list[Any]:
-    """Sort key by which 5.10.0-9 comes before 5.10.0-46."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", release)]
+def natural(version: str) -> list[Any]:
+    """Sort key of versions and of kernels' releases, in dpkg's order: 5.10.0-9 before 5.10.0-46, 6.8.5 before 6.10.5,
+    6.12-rc3 and 6.12~rc3 before 6.12."""
+    parts = re.split(r"([0-9]+)", re.sub(r"-(rc[0-9])", r"~\1", version))
+    return [int(part) if place % 2 else [*map(_weight, part), 0] for place, part in enumerate(parts)]
+
+
+def _weight(char: str) -> int:
+    """dpkg's order of what is no digit: a tilde, the end (0), letters, all else."""
+    return -1 if char == "~" else ord(char) if char.isalpha() and char.isascii() else ord(char) + 256
+
+
+# Names of Debian's own kernels: 6.1.0-28-amd64, 6.1.0-0.deb11.21-rt-amd64, 6.12.57+deb13-cloud-amd64, 6.6.13+bpo-amd64.
+_DEBIAN = re.compile(
+    r"\d+\.\d+(?:\.\d+)?(?:-rc\d+|-trunk)?(?:-\d+(?:\.(?:bpo|deb\d+)\.\d+)?)?(?:\+(?:deb\d+|bpo)\w*(?:\+\w+)*)?"
+    r"-((?:cloud-|rt-)?amd64)",
+    re.ASCII,
+)
+
+
+def debian_flavour(release: str) -> str:
+    """amd64, cloud-amd64 or rt-amd64 of a kernel that Debian builds; "" for all others (liquorix, xanmod, Proxmox)."""
+    match = _DEBIAN.fullmatch(release)
+    return match.group(1) if match else ""
+
+
+def without_graphics(release: str) -> bool:
+    """Whether Debian builds this kernel without DRM, so that no amdgpu can come to it."""
+    return debian_flavour(release).startswith("cloud")
+
+
+def headers_package(kernel: str) -> str:
+    """The package with a kernel's headers, by the name that its distribution gives it."""
+    if kernel.endswith("-pve"):  # Proxmox renamed pve-headers-* with kernel 6.2
+        version = tuple(int(number) for number in re.findall(r"[0-9]+", kernel)[:2])
+        return f"{'proxmox' if version >= (6, 2) else 'pve'}-headers-{kernel}"
+    return f"linux-headers-{kernel}"
 
 
 def base_directory(tree: Tree) -> str:
@@ -62,6 +96,10 @@ def kernels_with_headers(tree: Tree) -> list[str]:
 
 def module_file(tree: Tree, release: str, name: str) -> str | None:
     """The file that modprobe would load for a kernel: what modules.dep names, else what depmod would find."""
+    return tree.derive(f"module {name} {release}", lambda: _module_file(tree, release, name), Optional[str])
+
+
+def _module_file(tree: Tree, release: str, name: str) -> str | None:
     folder = f"{base_directory(tree)}/{release}"
     wanted = name.replace("-", "_")
     dep = tree.read_head(f"{folder}/modules.dep", _DEP_LIMIT) or b""
@@ -100,7 +138,15 @@ def _files(tree: Tree, folder: str) -> Iterator[str]:
 
 def modinfo(tree: Tree, path: str) -> ModuleInfo:
     """`{version, srcversion, vermagic, signed, signer}`; null for what isn't there, .zst, .gz and garbage."""
-    info: ModuleInfo = {"version": None, "srcversion": None, "vermagic": None, "signed": None, "signer": None}
+    return tree.derive(f"modinfo {path}", lambda: _modinfo(tree, path), ModuleInfo)
+
+
+def _no_info() -> ModuleInfo:
+    return {"version": None, "srcversion": None, "vermagic": None, "signed": None, "signer": None}
+
+
+def _modinfo(tree: Tree, path: str) -> ModuleInfo:
+    info = _no_info()
     if path.endswith((".zst", ".gz")):  # Debian has neither, and Python 3.9 no zstd
         return info
     data = tree.read_head(path, _FILE_LIMIT)

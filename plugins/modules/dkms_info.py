@@ -68,7 +68,7 @@ modules:
       type: str
       sample: amdgpu
     versions:
-      description: Registered versions.
+      description: Registered versions, the newest last.
       type: list
       elements: str
     builds:
@@ -111,16 +111,16 @@ from ansible_collections.navilab.webui.plugins.module_utils._dkms import (
     gather_dkms,
     parse_status,
 )
-from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree, unusable_root
+from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree, opened
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec={"root": {"type": "path", "default": "/"}}, supports_check_mode=True)
-    problem = unusable_root(module.params["root"])
-    if problem:
-        module.fail_json(msg=problem)
-    tree = Tree(module.params["root"])
-    dkms = gather_dkms(tree)
+    with opened(module.params["root"]) as (root, problem):
+        if problem:
+            module.fail_json(msg=problem)
+        tree = Tree(root)
+        dkms = gather_dkms(tree)
     entries, why, ran = [], [], tree.live and dkms["present"]
     if ran:
         code, output, error = module.run_command([PROGRAM, "status"], environ_update={"LC_ALL": "C"})

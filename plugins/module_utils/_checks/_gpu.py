@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from .._boards import LOWVRAM_BELOW_MIB
+from .._boards import firmware_files as files_of
 from .._firmware import component_for
 from .._sysfs import UNKNOWN
 from .._types import Board
-from ._base import HIDDEN, SITE, Case, Verdict, failed, last, named, ok, skipped, unreadable_nodes
+from ._base import HIDDEN, SITE, Case, Verdict, failed, last, named, ok, skipped, unreadable_nodes, why_unused
+from ._driver import log_of
 
 VRAM_MIN_MIB = 2048
 
@@ -18,7 +20,8 @@ def board_present(case: Case) -> Verdict:
     boards = case.facts["boards"]
     if boards:
         return ok(named(boards))
-    seen = f"no AMD display device below {case.facts['root'].rstrip('/')}/sys/bus/pci/devices"
+    root = "" if case.facts["complete"] else case.facts["root"].rstrip("/")
+    seen = f"no AMD display device below {root}/sys/bus/pci/devices"
     unreadable = unreadable_nodes(case)
     if unreadable:
         return failed(f"{seen}; KFD's {unreadable}", HIDDEN.format("/dev/dri/renderD128"))
@@ -34,9 +37,10 @@ def board_present(case: Case) -> Verdict:
 def board_supported(case: Case) -> Verdict:
     if not case.facts["boards"]:
         return skipped("there is no board")
-    others = f"not used: {named(case.neighbours)}" if case.neighbours else ""
+    others = [f"not used: {named(case.neighbours)}"] if case.neighbours else []
+    others += [f"{named([board])} is not used: {why_unused(board)}" for board in case.left_out]
     if case.boards:
-        return ok(named(case.boards), others)
+        return ok(named(case.boards), "; ".join(others))
     seen = "; ".join(f"{board['bdf']}: {board['name']}: {board['unsupported_reason']}" for board in case.neighbours)
     return failed(
         seen,
@@ -49,15 +53,15 @@ def firmware_files(case: Case) -> Verdict:
     firmware, release = case.facts["firmware"], case.facts["release"]
     if not case.boards:
         return skipped("there is no supported board")
-    if not case.live and firmware["directory"] is None:
+    if not case.complete and firmware["directory"] is None:
         return skipped(UNKNOWN)
     directory = firmware["directory"] or "/lib/firmware/amdgpu"
-    if firmware["missing"]:
-        component = component_for(release["codename"])
-        failures = last(case.log["firmware_failed"])
+    missing = _missing(case)
+    if missing:
+        component = component_for(release["debian_codename"])
+        failures = last(log_of(case, "firmware_failed"))
         return failed(
-            f"{', '.join(firmware['missing'])} missing in {directory}"
-            + (f"; the kernel says: {failures}" if failures else ""),
+            f"{', '.join(missing)} missing in {directory}" + (f"; the kernel says: {failures}" if failures else ""),
             f"{SITE.format('firmware')} (it installs firmware-amd-graphics from Debian's {component}), then reboot",
         )
     note = ""
@@ -66,11 +70,20 @@ def firmware_files(case: Case) -> Verdict:
     return ok(f"{len(firmware['needed'])} files in {directory}", note)
 
 
+def _missing(case: Case) -> list[str]:
+    """The files that the boards which are used lack."""
+    missing = case.facts["firmware"]["missing"]
+    if not case.left_out:
+        return missing
+    ids = [(board["chip"] or "", board["device_id"], board["revision"]) for board in case.boards]
+    return [name for name in missing if any(name in files_of(*each, case.kernel) for each in ids)]
+
+
 def firmware_not_shadowed(case: Case) -> Verdict:
     firmware, driver = case.facts["firmware"], case.facts["driver"]
     if not case.boards:
         return skipped("there is no supported board")
-    if not case.live and firmware["directory"] is None:
+    if not case.complete and firmware["directory"] is None:
         return skipped(UNKNOWN)
     if not firmware["shadowed"]:
         return ok("Debian's files are the ones that the kernel loads")
@@ -87,7 +100,7 @@ def firmware_not_shadowed(case: Case) -> Verdict:
 def _vram_one(case: Case, board: Board) -> Verdict:
     size = board["vram_mib"]
     if size is None:
-        if not case.live:
+        if not case.complete:
             return skipped(UNKNOWN)
         return failed(
             "neither mem_info_vram_total nor KFD's memory banks tell the VRAM", "reboot; see `dmesg | grep VRAM`"

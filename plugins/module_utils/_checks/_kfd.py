@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import re
-
+from .._driver import names_a_device
 from .._kfd import explain_open_error
 from .._sysfs import UNKNOWN
 from .._types import Board
 from ._base import ACL, HIDDEN, SITE, Case, Verdict, failed, last, ok, skipped, udev, unreadable_nodes, unusable
-from ._driver import why_no_driver
+from ._driver import log_of, why_no_driver
 
 MEC_WITHOUT_ATOMICS = 145  # kfd_device.c: Navi1x's compute firmware from which kernels 6.x take a slot without atomics
 
@@ -20,10 +19,10 @@ def kfd_node(case: Case) -> Verdict:
     device = case.facts["kfd"]["device"]
     path = device["path"]
     if not device["exists"]:
-        if not case.live and not any(node["exists"] for node in case.drm.values()):
+        if not case.complete and not any(node["exists"] for node in case.drm.values()):
             return skipped(UNKNOWN)
         evidence, remedy = why_no_driver(case)
-        errors = last(case.log["kfd_errors"])
+        errors = last([line for line in case.log["kfd_errors"] if not names_a_device(line)])
         if not evidence and errors:
             evidence = f"the kernel says: {errors}"
             remedy = (
@@ -34,7 +33,7 @@ def kfd_node(case: Case) -> Verdict:
             remedy = "boot Debian's linux-image-amd64; in a container pass it on: --device=/dev/kfd"
         return failed(f"{path} is missing; {evidence}", remedy)
     if not device["char"]:
-        if not case.live:
+        if not case.complete:
             return skipped(UNKNOWN, f"{path} is a placeholder in this tree")
         return failed(
             f"{path} is no character device",
@@ -90,9 +89,8 @@ def kfd_ioctl(case: Case) -> Verdict:
 
 
 def _rejected(case: Case, board: Board) -> str:
-    """The kernel's line that it skipped this board for want of atomics (ids there are hex without padding)."""
-    pattern = re.compile(rf"skipped device 1002:{(board['device_id'] or '?').lstrip('0')}\b")
-    return last([line for line in case.log["atomics_rejected"] if pattern.search(line)])
+    """The kernel's line that it skipped this board for want of atomics."""
+    return last(log_of(case, "atomics_rejected", board))
 
 
 def _pcie_atomics_one(case: Case, board: Board) -> Verdict:
@@ -107,7 +105,7 @@ def _pcie_atomics_one(case: Case, board: Board) -> Verdict:
         return failed(f"the kernel says: {line}", remedy)
     evidence = board["atomics_evidence"]
     if board["atomics"] is None:
-        return skipped("nothing tells whether the slot has atomics" if case.live else UNKNOWN)
+        return skipped("nothing tells whether the slot has atomics" if case.complete else UNKNOWN)
     if board["atomics"]:
         return ok(f"routed to the processor ({evidence})")
     required = case.kernel >= (6, 0) and (mec is None or mec < MEC_WITHOUT_ATOMICS)
@@ -148,11 +146,11 @@ def _kfd_gpu_node_one(case: Case, board: Board) -> Verdict:
     if unreadable:
         return failed(unreadable, hidden)
     if kfd["topology"] is None:
-        if not case.live:
+        if not case.complete:
             return skipped(UNKNOWN)
         return failed("/sys/class/kfd is missing", why_no_driver(case)[1] or "boot Debian's kernel, it has HSA_AMD")
     seen = f"the topology has {len(kfd['nodes'])} node(s), and none with simd_count > 0 for this board"
-    error = last(case.log["kfd_errors"])
+    error = last(log_of(case, "kfd_errors", board))
     if error:
         return failed(
             f"{seen}; the kernel says: {error}",

@@ -9,27 +9,38 @@ import posixpath
 import re
 from typing import Any, TypedDict
 
-from ansible_collections.navilab.webui.plugins.module_utils._dkms import TREE, missing_builds
-from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, Package
+from ansible_collections.navilab.webui.plugins.module_utils._dkms import (
+    TREE,
+    failure_evidence,
+    failure_remedy,
+    last_failure,
+    missing_builds,
+    newest,
+    package_version,
+)
+from ansible_collections.navilab.webui.plugins.module_utils._driver_pairs import kernel_version, known_bad
+from ansible_collections.navilab.webui.plugins.module_utils._kmod import headers_package, without_graphics
+from ansible_collections.navilab.webui.plugins.module_utils._signatures import refuses_unsigned
+from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, Package, Questions
 
+from .._packages import SHA1_POLICY
 from .._text import problem
-from ._base import FORGET, Plan, Settings, Step, Variables, Wants, differs, file_of, is_installed
+from . import _amdgpu_archive as archive
+from ._base import FORGET, Plan, Settings, Step, Variables, Wants, file_of, is_installed
 
-DRIVER = ("amdgpu-dkms", "amdgpu-dkms-firmware")
-SOURCE = "/etc/apt/sources.list.d/navilab-amdgpu-dkms.list"
-PIN = "/etc/apt/preferences.d/navilab-amdgpu-dkms"
-KEY = "/etc/apt/keyrings/navilab-amdgpu-dkms.asc"
+DRIVER, SOURCE, PIN, KEY = archive.DRIVER, archive.SOURCE, archive.PIN, archive.KEY
 SUITES = {"bullseye": "focal", "bookworm": "jammy", "trixie": "noble"}
 RELEASES = {"bullseye": "5.3.3"}  # the one that is known to build on a Debian kernel and to drive these boards
-PACKAGES = (*DRIVER, "dkms", "linux-image-amd64", "linux-headers-amd64", "initramfs-tools")
 SHORT_BEFORE = (5, 19)  # kbuild passes the list of objects in a file since then
-# Pairs that are known not to build: versions of the driver, the kernels from which on, and what happens.
-KNOWN_BAD: tuple[tuple[str, tuple[int, ...], str], ...] = (
-    (r"5\.18\.", (6, 1), "5.18 is older than kernel 6.1's interfaces"),
-    (r"6\.[0-7]\.", (6, 7), "dma_resv->seq is missing"),
-    (r"6\.1[0-4]\.", (6, 12), "dma_resv->seq is missing"),
-    (r"6\.16\.13", (6, 12, 100), "pci_resize_resource() has other arguments since 6.12.100"),
-)
+PROXMOX = [f"proxmox-kernel-{series}" for series in ("6.2", "6.5", "6.8", "6.11", "6.14", "6.17", "7.0")]
+# Packages that bring each new kernel, and those that bring its headers. Of Proxmox's the first that is there counts.
+METAPACKAGES = {
+    "linux-image-amd64": "linux-headers-amd64",
+    "linux-image-rt-amd64": "linux-headers-rt-amd64",
+    "linux-image-liquorix-amd64": "linux-headers-liquorix-amd64",
+    **{name: name.replace("kernel", "headers") for name in ("proxmox-default-kernel", *reversed(PROXMOX))},
+}
+PACKAGES = (*DRIVER, "dkms", *METAPACKAGES, *METAPACKAGES.values(), "initramfs-tools")
 
 
 class OldTree(TypedDict):
@@ -59,6 +70,7 @@ class AmdgpuDkmsPlan(Plan):
     dkms: bool
     headers_required: list[str]
     headers_optional: list[str]
+    headers_of: dict[str, str]
     install: list[str]
     fresh: bool
     upgrade: bool
@@ -79,6 +91,7 @@ class AmdgpuDkmsPlan(Plan):
     failure: Check | None
     files_absent: list[str]
     record: dict[str, Any]
+    questions: Questions
 
 
 def settings(variables: Variables) -> Settings:
@@ -88,7 +101,7 @@ def settings(variables: Variables) -> Settings:
 
 
 def wants(settings: Settings) -> Wants:
-    return {"packages": list(PACKAGES), "files": [SOURCE, PIN, KEY, TREE, settings["tree_path"]]}
+    return {"packages": list(PACKAGES), "files": [SOURCE, PIN, KEY, SHA1_POLICY, TREE, settings["tree_path"]]}
 
 
 def plan(facts: Facts, settings: Settings) -> AmdgpuDkmsPlan:
@@ -103,6 +116,7 @@ def plan(facts: Facts, settings: Settings) -> AmdgpuDkmsPlan:
         "dkms": False,
         "headers_required": [],
         "headers_optional": [],
+        "headers_of": {},
         "install": [],
         "fresh": False,
         "upgrade": False,
@@ -117,12 +131,13 @@ def plan(facts: Facts, settings: Settings) -> AmdgpuDkmsPlan:
         "rollback": "",
         "release": "",
         "kernel": facts["kernel"]["release"] or "",
-        "codename": facts["release"]["codename"] or "",
+        "codename": facts["release"]["debian_codename"] or "",
         "loaded": facts["driver"]["loaded"],
         "broken": DRIVER[0] in facts["dpkg"]["broken"],
         "failure": build_failure(facts),
         "files_absent": [],
         "record": record,
+        "questions": {},
     }
     if settings["state"] == "absent":
         return _absent(facts, found, record)
@@ -133,13 +148,14 @@ def plan(facts: Facts, settings: Settings) -> AmdgpuDkmsPlan:
 
 
 def _present(facts: Facts, plan: AmdgpuDkmsPlan, settings: Settings, record: dict[str, Any]) -> AmdgpuDkmsPlan:
-    codename = facts["release"]["codename"] or ""
+    codename = facts["release"]["debian_codename"] or ""
     release = settings["release"] or RELEASES.get(codename, "")
     plan["release"] = release
-    plan["rollback"] = rollback_reason(facts, record)
+    plan["rollback"] = rollback_reason(facts, record) or _interrupted_rollback(facts, record, release)
     if plan["rollback"]:
         plan["actions"] = [f"take AMD's driver back: {plan['rollback']}"]
         return plan
+    plan["warnings"] = _known_bad(facts, settings, release, record) + _unsigned(facts)
     plan["problems"] = _problems(facts, settings, release, record)
     if plan["problems"]:
         return plan
@@ -147,32 +163,23 @@ def _present(facts: Facts, plan: AmdgpuDkmsPlan, settings: Settings, record: dic
     actions = plan["actions"]
 
     suite = settings["suite"] or SUITES.get(codename, "noble")
-    plan["source"] = (
-        "# Written by navilab.webui.amdgpu_dkms.\n"
-        f"deb [arch=amd64 signed-by={KEY}] {settings['repository']}/{release}/ubuntu {suite} main\n"
-    )
-    plan["pin"] = pin(settings["origin"])
-    sources = ((SOURCE, plan["source"]), (PIN, plan["pin"]))
-    if any(differs(facts, *each) for each in sources) or not file_of(facts, KEY)["exists"]:
-        plan["archive"] = True
-        actions.append(f"add AMD's archive {release} ({suite}), for its driver alone")
+    archive.plan_archive(facts, plan, settings, suite)
 
     broken = [name for name in facts["dpkg"]["broken"] if name in ("dkms", *DRIVER)]
     if broken:
         actions.append(f"finish what an interrupted installation left of {', '.join(broken)}")
     plan["dkms"] = not is_installed(facts, "dkms") and "dkms" not in broken
     wanted = [kernel for kernel in kernels if kernel not in facts["kernel"]["headers"]]
-    meta = ["linux-headers-amd64"] if is_installed(facts, "linux-image-amd64") else []
-    plan["headers_required"] = [f"linux-headers-{kernel}" for kernel in wanted if kernel == kernels[-1]]
-    plan["headers_optional"] = [f"linux-headers-{kernel}" for kernel in wanted if kernel != kernels[-1]]
-    plan["headers_required"] += [name for name in meta if not is_installed(facts, name)]
+    plan["headers_of"] = {headers_package(kernel): kernel for kernel in wanted}
+    plan["headers_required"] = [name for name, kernel in plan["headers_of"].items() if kernel == kernels[-1]]
+    plan["headers_optional"] = [name for name, kernel in plan["headers_of"].items() if kernel != kernels[-1]]
+    plan["headers_required"] += [name for name in _metapackages(facts) if not is_installed(facts, name)]
     early = [*(["dkms"] if plan["dkms"] else []), *plan["headers_required"], *plan["headers_optional"]]
     if early:
         actions.append(f"install {', '.join(early)}")
 
-    driver_version, here = settings["version"], _package(facts, DRIVER[0])
-    moved = record.get("release") not in (None, release) or driver_version not in ("", here["version"])
-    plan["upgrade"] = bool(here["installed"] and moved)
+    driver_version = settings["version"]
+    plan["upgrade"] = _is_upgrade(facts, settings, release, record)
     missing = [name for name in DRIVER if not is_installed(facts, name)]
     plan["fresh"] = DRIVER[0] in missing and DRIVER[0] not in broken
     if missing or plan["upgrade"]:
@@ -186,7 +193,6 @@ def _present(facts: Facts, plan: AmdgpuDkmsPlan, settings: Settings, record: dic
         actions.append(f"hold {' and '.join(DRIVER)} at their version")
 
     tree = _plan_tree(facts, plan, settings, record, kernels)
-    plan["warnings"] = known_bad(plan["version"] or driver_version, kernels)
     if not actions:
         return plan
     ours = [name.partition("=")[0] for name in [*early, *missing] if not _known(facts, name)]
@@ -200,7 +206,31 @@ def _present(facts: Facts, plan: AmdgpuDkmsPlan, settings: Settings, record: dic
         "kfd_boards": record.get("kfd_boards", boards),
         "without_headers": record.get("without_headers", []),
     }
+    archive.judge_packages(facts, plan, settings, suite, early)
     return plan
+
+
+def _is_upgrade(facts: Facts, settings: Settings, release: str, record: dict[str, Any]) -> bool:
+    """Whether the driver that is there is not the one that is wanted."""
+    here = _package(facts, DRIVER[0])
+    moved = record.get("release") not in (None, release) or settings["version"] not in ("", here["version"])
+    return here["installed"] and moved
+
+
+def _known_bad(facts: Facts, settings: Settings, release: str, record: dict[str, Any]) -> list[str]:
+    """Kernels that the driver won't build for. Before it is there the release alone tells which driver it will be."""
+    stays = _package(facts, DRIVER[0])["installed"] and not _is_upgrade(facts, settings, release, record)
+    kernels = [kernel for kernel in _kernels(facts) if kernel not in record.get("without_headers", [])]
+    kernels = missing_builds(facts["dkms"], kernels) if stays else kernels
+    return known_bad(settings["version"] or (_version(facts) if stays else ""), release, kernels)
+
+
+def _unsigned(facts: Facts) -> list[str]:
+    """What else it takes before a kernel loads a driver that comes in."""
+    if not refuses_unsigned(facts["kernel"]) or is_installed(facts, DRIVER[0]):
+        return []
+    key = "mokutil --import /var/lib/dkms/mok.pub, then confirm it at the next start"
+    return [f"the kernel takes signed modules alone, and AMD's is signed with DKMS's own key: {key}"]
 
 
 def _problems(facts: Facts, settings: Settings, release: str, record: dict[str, Any]) -> list[Check]:
@@ -210,7 +240,7 @@ def _problems(facts: Facts, settings: Settings, release: str, record: dict[str, 
         found.append(
             (
                 "amdgpu_dkms_release",
-                f"no release of AMD's driver is known to build on Debian's {facts['release']['codename']} kernel",
+                f"no release of AMD's driver is known to build on {facts['release']['debian_codename']}'s kernel",
                 f"{own}; or name one in amdgpu_dkms_release",
             )
         )
@@ -239,37 +269,20 @@ def _problems(facts: Facts, settings: Settings, release: str, record: dict[str, 
 
 
 def _kernels(facts: Facts) -> list[str]:
-    """Every installed kernel, newest last; a machine that hides them (a container) has the running one."""
-    return facts["kernel"]["installed"] or [facts["kernel"]["release"] or ""]
+    """Every installed kernel that a driver can come to, newest last; a machine that hides them (a container) has the
+    running one."""
+    kernels = facts["kernel"]["installed"] or [facts["kernel"]["release"] or ""]
+    return [kernel for kernel in kernels if not without_graphics(kernel)] or kernels
 
 
-def pin(origin: str) -> str:
-    """Nothing of AMD's archive but the driver: its ROCm and Mesa would win over Debian's otherwise. The driver comes as
-    the archive has it, an older one in place of a newer too (apt_preferences: over 1000); a hold keeps it there."""
-    return (
-        "# Written by navilab.webui.amdgpu_dkms.\n"
-        f"Package: *\nPin: release o={origin}\nPin-Priority: -1\n\n"
-        f"Package: {' '.join(DRIVER)}\nPin: release o={origin}\nPin-Priority: 1001\n"
-    )
-
-
-def known_bad(version: str, kernels: list[str]) -> list[str]:
-    """Sentences about kernels on which a driver is known not to build."""
-    plain = version.partition(":")[2] or version
-    return [
-        f"driver {plain} is known not to build for {kernel}: {why}"
-        for kernel in kernels
-        for pattern, since, why in KNOWN_BAD
-        if re.match(pattern, plain) and kernel_version(kernel) >= since
-    ]
+def _metapackages(facts: Facts) -> list[str]:
+    """What brings the headers of kernels to come."""
+    found = {name: headers for name, headers in METAPACKAGES.items() if is_installed(facts, name)}
+    proxmox = [headers for name, headers in found.items() if name.startswith("proxmox")]
+    return [*(headers for name, headers in found.items() if not name.startswith("proxmox")), *proxmox[:1]]
 
 
 # -- the short tree -------------------------------------------------------------------------------------------------
-
-
-def kernel_version(release: str) -> tuple[int, ...]:
-    match = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", release or "")
-    return tuple(int(number) for number in match.groups() if number is not None) if match else ()
 
 
 def argument_list_seen(facts: Facts, record: dict[str, Any]) -> bool:
@@ -359,13 +372,13 @@ def _absent(facts: Facts, plan: AmdgpuDkmsPlan, record: dict[str, Any]) -> Amdgp
 def rollback_reason(facts: Facts, record: dict[str, Any]) -> str:
     """Why the driver that the role put in failed on the running kernel; empty where it did not, or is not tried yet."""
     driver, running = facts["driver"], facts["kernel"]["release"] or ""
-    boards = [board for board in facts["boards"] if board["supported"]]
+    boards = [board for board in facts["boards"] if board["supported"] and not board["held_by"]]
     ours = DRIVER[0] in record.get("packages", []) and not missing_builds(facts["dkms"], [running])
     on_disk = driver["on_disk"]
     if not (ours and boards) or driver["blacklisted"] or (on_disk and on_disk["since_boot"]):
         return ""
     if not driver["loaded"]:
-        unsigned = facts["kernel"]["secure_boot"] and not (on_disk and on_disk["signed"])
+        unsigned = refuses_unsigned(facts["kernel"]) and not (on_disk and on_disk["signed"])
         return "the module does not load" + (", as Secure Boot refuses what is not signed" if unsigned else "")
     if not driver["version"] or not on_disk or driver["version"] != on_disk["version"]:
         return ""  # the kernel's own is still loaded
@@ -375,31 +388,26 @@ def rollback_reason(facts: Facts, record: dict[str, Any]) -> str:
     return f"KFD has lost its GPU node of {', '.join(lost)}" if lost else ""
 
 
+def _interrupted_rollback(facts: Facts, record: dict[str, Any], release: str) -> str:
+    """Why the driver was being taken back when a run was cut off: the record is emptied at the end of that."""
+    back = record.get("rolled_back") or {}
+    same = (back.get("release"), back.get("kernel")) == (release, facts["kernel"]["release"])
+    return str(back.get("why") or "it failed") if same and "packages" in record else ""
+
+
 def build_failure(facts: Facts) -> Check | None:
     """The check of a failed build, with the lines of its log that matter; None where no log tells of one."""
-    failures = [
-        failure for found in facts["dkms"]["modules"] if found["name"] == "amdgpu" for failure in found["failures"]
-    ]
-    if not failures:
+    failure, kernel = last_failure(facts["dkms"]), facts["kernel"]["release"]
+    if failure is None:
         return None
-    failure = failures[-1]
-    kernel = failure["kernel"] or facts["kernel"]["release"]
-    lines = " | ".join(failure["lines"]) or "its log names no error"
-    evidence = f"amdgpu {failure['version']} did not build for {kernel}: {lines}"
-    if not failure["causes"]:
-        return problem("dkms_build", evidence, f"read {failure['log']}, then run again")
-    meanings = "; ".join(cause["meaning"] for cause in failure["causes"])
-    remedy = failure["causes"][0]["remedy"].replace("KERNEL", str(kernel))
-    return problem("dkms_build", f"{evidence} ({failure['causes'][0]['id']}: {meanings})", remedy)
+    return problem("dkms_build", failure_evidence(failure, kernel), failure_remedy(failure, kernel))
 
 
 def _version(facts: Facts) -> str:
-    """The version as DKMS knows it: what is registered last, else the package's without its epoch."""
+    """The version as DKMS knows it: the package's, once that is registered, else the newest."""
+    package = package_version(_package(facts, DRIVER[0])["version"] or "")
     registered = [module["versions"] for module in facts["dkms"]["modules"] if module["name"] == "amdgpu"]
-    if registered:
-        return str(registered[0][-1])
-    version = _package(facts, DRIVER[0])["version"] or ""
-    return version.partition(":")[2] or version
+    return package if not registered or package in registered[0] else newest(facts["dkms"]) or package
 
 
 def _package(facts: Facts, name: str) -> Package:
@@ -408,8 +416,8 @@ def _package(facts: Facts, name: str) -> Package:
 
 def _known(facts: Facts, name: str) -> bool:
     """Installed, or half so. Headers are known by their kernel: host_info is not asked for packages of every kernel."""
-    kernel = name.partition("linux-headers-")[2]
-    return is_installed(facts, name) or name in facts["dpkg"]["broken"] or kernel in facts["kernel"]["headers"]
+    headers = {headers_package(kernel) for kernel in facts["kernel"]["headers"]}
+    return is_installed(facts, name) or name in facts["dpkg"]["broken"] or name in headers
 
 
 STEP = Step("amdgpu_dkms", settings, wants, plan, stale_after=frozenset({"amdgpu_dkms", "firmware", "reboot"}))

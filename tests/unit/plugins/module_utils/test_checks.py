@@ -22,14 +22,25 @@ from ansible_collections.navilab.webui.plugins.module_utils._gather import gathe
 from navilab.lab.boards import write_tree
 
 BDF = "0000:0a:00.0"
+RELEASE = {
+    "id": "debian", "version_id": "12", "codename": "bookworm", "pretty_name": "Debian 12",
+    "debian_codename": "bookworm", "debian_version": "12", "neighbour": None,
+}  # fmt: skip
 NODE = {"exists": True, "char": True, "mode": "0660", "uid": 0, "gid": 105, "group": "render"}
 DIRECTORY = {"exists": True, "kind": "dir", "mode": "0755", "uid": 1000, "gid": 1000, "sha256": None}
-ON_DISK = {"path": "/lib/modules/amdgpu.ko", "version": None, "signed": True, "signer": "Debian Secure Boot CA"}
-ARGUMENTS = {"kernel": "6.1.0-56-amd64", "causes": [{"meaning": "too long", "remedy": "headers-KERNEL"}]}
+DISK = {
+    "path_seen": "/data", "total_mib": 99999, "free_mib": 50000, "read_only": False, "fstype": "ext4", "pool": "/data",
+}  # fmt: skip
+ON_DISK = {
+    "path": "/lib/modules/amdgpu.ko", "version": None, "srcversion": None, "vermagic": "6.1.0-56-amd64",
+    "signed": True, "signer": "Debian Secure Boot CA", "since_boot": False,
+}  # fmt: skip
+ARGUMENTS = {"kernel": "6.1.0-56-amd64", "causes": [{"meaning": "too long", "remedy": "linux-headers-KERNEL"}]}
 BUILDS, FAILED = "dkms|modules|0|builds", "dkms|modules|0|failures"
 WANTED: dict[str, Any] = {
     "scope": list(SCOPES),
     "user": "lab",
+    "amdgpu_dkms": True,
     "webuis": [
         {
             "name": "webui",
@@ -58,10 +69,11 @@ def good(simulated: dict[str, Any]) -> dict[str, Any]:
     seen.update(
         root="/",
         live=True,
-        release={"id": "debian", "version_id": "12", "codename": "bookworm", "pretty_name": "Debian 12"},
+        complete=True,
+        release=dict(RELEASE),
         groups={"video": 44, "render": 105},
         user={"name": "lab", "exists": True, "uid": 1000, "groups": ["lab", "video", "render"], "needs_login": False},
-        disk={"/data": {"path_seen": "/data", "total_mib": 99999, "free_mib": 50000, "read_only": False}},
+        disk={"/data": dict(DISK)},
         memory={"total_mib": 16000, "available_mib": 9000, "swap_mib": 0},
         files={"/data": dict(DIRECTORY), "/data/cache": dict(DIRECTORY)},
         http={"webui": {"status": 200, "ready": True, "models": 1, "error": ""}},
@@ -69,8 +81,9 @@ def good(simulated: dict[str, Any]) -> dict[str, Any]:
     )
     seen["kernel"].update(release="6.1.0-56-amd64", version=[6, 1], flavour="amd64", arch="x86_64")
     seen["kernel"].update(installed=["6.1.0-56-amd64"], headers=["6.1.0-56-amd64"], secure_boot=True)
+    seen["kernel"].update(lockdown="integrity", signatures_enforced=True)
     seen["driver"].update(on_disk=dict(ON_DISK))
-    build = {"version": "6.2", "kernel": "6.1.0-56-amd64", "installed": True}
+    build = {"version": "6.2", "kernel": "6.1.0-56-amd64", "installed": True, "files": []}
     seen["dkms"]["modules"] = [{"name": "amdgpu", "versions": ["6.2"], "builds": [build], "failures": []}]
     seen["kernel_log"]["readable"] = True
     seen["kfd"]["device"] = {"path": "/dev/kfd", **NODE}
@@ -82,6 +95,7 @@ def good(simulated: dict[str, Any]) -> dict[str, Any]:
     seen["boards"][0]["render_node"] = "/dev/dri/renderD128"
     seen["firmware"].update(directory="/lib/firmware/amdgpu", needed=["navi14_mec.bin"], missing=[], shadowed=[])
     opens = {"exists": True, "same_as_host": True, "rw": True}
+    seen["init"] = "systemd"
     seen["docker"].update(installed=True, provider="docker.io", running=True, version="20.10", api_version="1.41")
     seen["docker"]["containers"]["webui"] = {
         "image": "r.test/webui:1",
@@ -122,7 +136,7 @@ def test_the_order_is_the_contract() -> None:
     names = (
         "release kernel_flavour board_present board_supported firmware_files firmware_not_shadowed dkms_built "
         "module_signed driver_bound driver_reset_free dri_nodes kfd_node kfd_open kfd_ioctl pcie_atomics kfd_gpu_node "
-        "vram groups docker_engine selftest "
+        "vram groups systemd docker_engine selftest "
         "container_running container_sees_gpu webui_healthy webui_not_exposed data_writable disk_space memory"
     )
     assert list(CHECK_IDS) == names.split()
@@ -145,7 +159,7 @@ FAILURES: list[tuple[str, dict[str, Any], str, str]] = [
     # id, what is changed, in the evidence, in the remedy
     ("release", {"release|id": "ubuntu", "release|pretty_name": "Ubuntu 24.04"}, "Ubuntu 24.04", "Debian 11"),
     ("release", {"release|version_id": "10"}, "Debian", "bookworm"),
-    ("release", {"release": dict.fromkeys(("id", "version_id", "codename", "pretty_name"))}, "os-release", "Debian"),
+    ("release", {"release": dict.fromkeys(RELEASE)}, "os-release", "Debian"),
     ("kernel_flavour", {"kernel|flavour": "cloud-amd64"}, "cloud", "linux-image-amd64"),
     ("kernel_flavour", {"kernel|arch": "aarch64"}, "aarch64", "x86-64"),
     ("kernel_flavour", {"kernel|version": [4, 19]}, "older", "linux-image-amd64"),
@@ -160,7 +174,7 @@ FAILURES: list[tuple[str, dict[str, Any], str, str]] = [
     ("firmware_files", {"firmware|missing": ["navi14_sos.bin"]}, "navi14_sos.bin", "non-free-firmware"),
     (
         "firmware_files",
-        {"firmware|missing": ["navi14_sos.bin"], "release|codename": "bullseye", "release|version_id": "11"},
+        {"firmware|missing": ["navi14_sos.bin"], "release|debian_codename": "bullseye", "release|version_id": "11"},
         "/lib/firmware/amdgpu",
         "Debian's non-free)",
     ),
@@ -179,6 +193,8 @@ FAILURES: list[tuple[str, dict[str, Any], str, str]] = [
     ("dkms_built", {BUILDS: [], FAILED: [ARGUMENTS]}, "6.1.0-56-amd64, the newest kernel: too long", "-6.1.0-56-amd64"),
     ("dkms_built", {BUILDS + "|0|installed": False}, "is not installed for", "dkms install -m amdgpu -v 6.2 -k 6.1"),
     ("module_signed", {"driver|on_disk|signed": False}, "/lib/modules/amdgpu.ko is not signed", "mokutil"),
+    ("module_signed", {"driver|on_disk|signed": False, "kernel|secure_boot": False}, "signed modules alone", "mokutil"),
+    ("module_signed", {"driver|on_disk|signed": False}, "(lockdown: integrity)", "Secure Boot off"),
     ("driver_bound", {"boards|0|driver": "vfio-pci"}, f"{BDF}: bound to vfio-pci", "driverctl unset-override"),
     ("driver_bound", {"boards|0|driver": "radeon"}, "radeon", "blacklist radeon"),
     ("driver_bound", {"boards|0|driver": None, "driver|loaded": False}, "not loaded", "modprobe amdgpu"),
@@ -245,7 +261,9 @@ FAILURES: list[tuple[str, dict[str, Any], str, str]] = [
     ("groups", {"groups|render": None}, "no group render", "gpu_access"),
     ("groups", {"user|groups": ["lab", "video"]}, "not in render", "log in again"),
     ("groups", {"user|exists": False}, "no user lab", "adduser lab"),
+    ("systemd", {"init": "init"}, "PID 1 is init", "boot the host with systemd"),
     ("docker_engine", {"docker|installed": False}, "no Docker engine", "--tags docker_engine"),
+    ("docker_engine", {"docker|unit|masked": ["docker.service"]}, "masked", "systemctl unmask docker.service"),
     ("docker_engine", {"docker|config": None, "docker|config_error": "line 3"}, "line 3", "json.tool"),
     ("docker_engine", {"docker|running": False}, "does not answer", "systemctl start docker"),
     (
@@ -349,19 +367,162 @@ def test_the_kernels_own_driver_needs_no_dkms(good: dict[str, Any]) -> None:
     assert by_id(evaluate(good))["dkms_built"]["status"] == "skipped"
 
 
+MISSING = {"kernel|installed": ["6.1.0-56-amd64", "6.1.0-99-amd64"]}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "changes", "status"),
+    [
+        (None, {}, "ok"),
+        (False, {}, "ok"),
+        (True, {}, "failed"),
+        (None, {"driver|version": "6.2"}, "failed"),  # it is at work
+        (False, {"driver|version": "6.2"}, "failed"),
+        (None, {"records": {"amdgpu_dkms": {"packages": ["amdgpu-dkms"]}}}, "failed"),
+        (None, {"records": {"amdgpu_dkms": {"rolled_back": {"why": "it hangs"}}}}, "ok"),
+        (False, {"records": {"amdgpu_dkms": {"packages": ["amdgpu-dkms"]}}}, "ok"),
+    ],
+)
+def test_amds_driver_counts_where_it_is_wanted_or_at_work(
+    good: dict[str, Any], wanted: Any, changes: dict[str, Any], status: str
+) -> None:
+    for path, value in {**MISSING, **changes}.items():
+        change(good, path, value)
+    seen = by_id(evaluate(good, {"amdgpu_dkms": wanted}))["dkms_built"]
+    assert seen["status"] == status
+    assert "6.1.0-99-amd64" in (seen["evidence"] if status == "failed" else seen["note"])
+    assert ("apt-get purge amdgpu-dkms" in seen["note"]) is (status == "ok")
+
+
+def test_the_newest_version_and_the_newest_kernel_are_not_the_last_of_the_alphabet(good: dict[str, Any]) -> None:
+    builds = [{"version": "6.8.5-1", "kernel": "6.12.9-amd64", "installed": True, "files": []}]
+    good["dkms"]["modules"][0].update(versions=["6.8.5-1", "6.10.5-1"], builds=builds)
+    good["kernel"]["installed"] = ["6.1.0-56-amd64", "6.12.9-amd64", "6.12.10-amd64"]
+    seen = by_id(evaluate(good, {"amdgpu_dkms": True}))["dkms_built"]
+    assert "amdgpu-dkms 6.10.5-1 is not installed for 6.12.10-amd64, the newest kernel" in seen["evidence"]
+    builds[0]["kernel"] = "6.12.10-amd64"
+    seen = by_id(evaluate(good, {"amdgpu_dkms": True}))["dkms_built"]
+    assert seen["evidence"] == "amdgpu-dkms 6.8.5-1 is installed for 6.12.10-amd64, the newest kernel"
+
+
+def test_a_kernel_without_graphics_needs_no_driver(good: dict[str, Any]) -> None:
+    good["kernel"]["installed"].append("6.1.0-99-cloud-amd64")
+    assert by_id(evaluate(good, {"amdgpu_dkms": True}))["dkms_built"]["status"] == "ok"
+
+
+def test_proxmox_has_other_headers(good: dict[str, Any]) -> None:
+    good["kernel"]["installed"].append("6.8.12-4-pve")
+    seen = by_id(evaluate(good, {"amdgpu_dkms": True}))["dkms_built"]
+    assert "apt-get install proxmox-headers-6.8.12-4-pve" in seen["remedy"]
+
+
+IGPU = {
+    "bdf": "0000:30:00.0", "device_id": "1638", "chip": None, "supported": False, "unsupported_reason": "an iGPU",
+    "integrated": True, "driver": "amdgpu",
+}  # fmt: skip
+RESETS = ["amdgpu 0000:30:00.0: amdgpu: GPU reset begin!", "amdgpu 0000:30:00.0: amdgpu: GPU reset(2) succeeded!"]
+NAMELESS = "[drm:amdgpu_job_timedout [amdgpu]] *ERROR* ring gfx_0.0.0 timeout, signaled seq=1, emitted seq=3"
+
+
+@pytest.mark.parametrize(
+    ("lines", "neighbour", "status", "note"),
+    [
+        (RESETS, "amdgpu", "ok", "2 line(s) of resets that need not be of a board in use"),
+        (RESETS, "vfio-pci", "ok", "0000:30:00.0"),
+        ([f"amdgpu {BDF}: amdgpu: GPU reset begin!"], "amdgpu", "failed", ""),
+        ([f"amdgpu {BDF}: amdgpu: GPU reset(1) succeeded!"], "amdgpu", "failed", ""),
+        ([NAMELESS], "amdgpu", "ok", "ring gfx_0.0.0 timeout"),
+        ([NAMELESS], "vfio-pci", "failed", ""),
+        ([NAMELESS], "", "failed", ""),
+        ([*RESETS, f"amdgpu {BDF}: amdgpu: GPU reset begin!"], "amdgpu", "failed", "2 line(s)"),
+    ],
+)
+def test_resets_belong_to_a_board(
+    good: dict[str, Any], lines: list[str], neighbour: str, status: str, note: str
+) -> None:
+    if neighbour:
+        good["boards"].append({**good["boards"][0], **IGPU, "driver": neighbour})
+    good["kernel_log"]["resets"] = lines
+    seen = by_id(evaluate(good))["driver_reset_free"]
+    assert seen["status"] == status
+    assert note in seen["note"] if note else seen["note"] == ""
+    assert "0000:30:00.0" not in seen["evidence"]
+
+
+def test_firmware_of_another_device_is_no_cause(good: dict[str, Any]) -> None:
+    good["boards"].append({**good["boards"][0], **IGPU, "driver": None})
+    good["boards"][0]["driver"] = None
+    line = "amdgpu 0000:30:00.0: firmware: failed to load amdgpu/psp_13_0_4_toc.bin (-2)"
+    good["kernel_log"]["firmware_failed"] = [line]
+    assert "though amdgpu is loaded" in by_id(evaluate(good))["driver_bound"]["evidence"]
+    good["firmware"]["missing"] = ["navi14_sos.bin"]
+    assert "the kernel says" not in by_id(evaluate(good))["firmware_files"]["evidence"]
+    good["kernel_log"]["firmware_failed"] = [f"amdgpu {BDF}: firmware: failed to load amdgpu/navi14_sos.bin (-2)", line]
+    assert "navi14_sos.bin (-2)" in by_id(evaluate(good))["firmware_files"]["evidence"]
+    good["kernel_log"]["firmware_failed"] = ['gfx10: Failed to load firmware "amdgpu/navi10_mec.bin"']  # of neither
+    good["firmware"]["missing"] = []
+    assert "though amdgpu is loaded" in by_id(evaluate(good))["driver_bound"]["evidence"]
+
+
+def test_kfds_lines_name_ids(good: dict[str, Any]) -> None:
+    good["boards"].append({**good["boards"][0], **IGPU})
+    good["boards"][0].update(kfd_node=None, atomics=None)
+    line = "kfd kfd: amdgpu: skipped device 1002:1638, PCI rejects atomics"
+    good["kernel_log"]["atomics_rejected"] = [line]
+    good["kernel_log"]["kfd_errors"] = ["kfd kfd: amdgpu: device 1002:1638 NOT added due to errors"]
+    seen = by_id(evaluate(good))
+    assert seen["pcie_atomics"]["status"] == "skipped"
+    assert "the kernel says" not in seen["kfd_gpu_node"]["evidence"]
+    good["kfd"]["device"]["exists"] = False  # which is no device's doing
+    assert "NOT added" not in by_id(evaluate(good))["kfd_node"]["evidence"]
+    good["kernel_log"]["kfd_errors"].append("kfd kfd: amdgpu: device 1002:7340 NOT added due to errors")
+    good["kfd"]["device"]["exists"] = True
+    assert "1002:7340 NOT added" in by_id(evaluate(good))["kfd_gpu_node"]["evidence"]
+
+
+def test_options_of_the_module_are_named(good: dict[str, Any]) -> None:
+    good["boards"][0]["driver"] = None
+    good["driver"]["options"] = ["virtual_display=0000:0a:00.0,1"]
+    assert "with virtual_display=" in by_id(evaluate(good))["driver_bound"]["evidence"]
+
+
 def test_an_older_kernel_without_the_driver_is_a_note(good: dict[str, Any]) -> None:
-    good["kernel"]["installed"].insert(0, "6.1.0-9-amd64")
+    good["kernel"]["installed"].insert(0, "6.1.0-9-amd64")  # with or without anybody who wants the driver
     seen = by_id(evaluate(good))["dkms_built"]
     assert (seen["status"], seen["note"]) == ("ok", "not for 6.1.0-9-amd64")
 
 
 @pytest.mark.parametrize(
-    ("enforced", "signed", "status"), [(False, False, "ok"), (None, False, "ok"), (True, None, "ok")]
+    ("secure_boot", "enforced", "signed", "status"),
+    [
+        (False, False, False, "ok"),
+        (None, None, False, "ok"),
+        (True, True, None, "ok"),
+        (True, False, False, "ok"),  # shim does not validate
+        (True, None, False, "failed"),  # nothing but the firmware's variable tells
+        (False, True, False, "failed"),
+    ],
 )
-def test_signatures_matter_to_secure_boot_alone(good: dict[str, Any], enforced: Any, signed: Any, status: str) -> None:
-    good["kernel"]["secure_boot"] = enforced
+def test_signatures_matter_where_the_kernel_asks_for_them(
+    good: dict[str, Any], secure_boot: Any, enforced: Any, signed: Any, status: str
+) -> None:
+    good["kernel"].update(secure_boot=secure_boot, signatures_enforced=enforced)
     good["driver"]["on_disk"]["signed"] = signed
     assert by_id(evaluate(good))["module_signed"]["status"] == status
+
+
+def test_an_unsigned_module_at_work_is_proof(good: dict[str, Any]) -> None:
+    good["driver"]["on_disk"].update(signed=False, version="6.10.5", srcversion="AB")
+    good["driver"].update(version="6.10.5", srcversion="AB")
+    assert by_id(evaluate(good))["module_signed"]["status"] == "ok"
+    good["driver"].update(srcversion="CD")  # another build came in since: nobody knows whether it loads
+    assert by_id(evaluate(good))["module_signed"]["status"] == "failed"
+    good["driver"].update(version=None, srcversion=None)  # the kernel's own runs, and nobody wants AMD's
+    seen = by_id(evaluate(good))["module_signed"]
+    assert (seen["status"], "refuse it at the next start" in seen["note"]) == ("ok", True)
+    assert by_id(evaluate(good, {"amdgpu_dkms": True}))["module_signed"]["status"] == "failed"
+    good["boards"][0]["driver"] = None
+    assert by_id(evaluate(good))["module_signed"]["status"] == "failed"
 
 
 def test_an_unsigned_module_explains_the_unbound_board(good: dict[str, Any]) -> None:
@@ -400,6 +561,95 @@ def test_neighbours_are_named_not_evaluated(host: Callable[..., Path]) -> None:
     assert "0000:04:00.0" not in seen["driver_bound"]["evidence"]
 
 
+OTHER: dict[str, Any] = {"bdf": "0000:0d:00.0", "driver": None, "render_node": None, "kfd_node": None, "vram_mib": None}
+BOARD_CHECKS = ("driver_bound", "dri_nodes", "kfd_gpu_node", "vram")
+
+
+@pytest.mark.parametrize(
+    ("held_by", "wanted", "note"),
+    [
+        ("vfio-pci", {}, "is not used: held by vfio-pci for a virtual machine"),
+        ("pci-stub", {"gpus": None}, "is not used: held by pci-stub for a virtual machine"),
+        (None, {"gpus": [BDF]}, "is not used: left out by webui_gpus"),
+    ],
+)
+def test_only_boards_that_are_used_are_judged(
+    good: dict[str, Any], held_by: str | None, wanted: dict[str, Any], note: str
+) -> None:
+    good["boards"].append({**good["boards"][0], **OTHER, "held_by": held_by})
+    seen = by_id(evaluate(good, {**WANTED, **wanted}))
+    assert {name: check["status"] for name, check in seen.items() if check["status"] == "failed"} == {}
+    assert f"0000:0d:00.0 {note}" in seen["board_supported"]["note"]
+    assert not any("0000:0d:00.0" in seen[name]["evidence"] for name in BOARD_CHECKS)
+
+
+def test_the_only_board_is_judged_though_it_is_held(good: dict[str, Any]) -> None:
+    good["boards"][0].update(driver="vfio-pci", held_by="vfio-pci")
+    assert by_id(evaluate(good, WANTED))["driver_bound"]["status"] == "failed"
+
+
+def test_firmware_of_a_board_that_is_left_out_is_nobodys_concern(good: dict[str, Any]) -> None:
+    other = {**good["boards"][0], **OTHER, "chip": "navi10", "device_id": "731f", "revision": "c1"}
+    good["boards"].append(other)
+    good["firmware"]["missing"] = ["navi10_sos.bin"]
+    assert by_id(evaluate(good, {**WANTED, "gpus": [BDF]}))["firmware_files"]["status"] == "ok"
+    good["firmware"]["missing"] = ["navi10_sos.bin", "navi14_sos.bin"]
+    seen = by_id(evaluate(good, {**WANTED, "gpus": [BDF]}))["firmware_files"]
+    assert (seen["status"], "navi10" in seen["evidence"]) == ("failed", False)
+
+
+def test_the_containers_own_user_decides_who_writes(good: dict[str, Any]) -> None:
+    container = good["docker"]["containers"]["webui"]
+    container["access"]["uid"] = 1001
+    seen = by_id(evaluate(good, WANTED))["data_writable"]
+    assert (seen["status"], "the webui is uid 1001" in seen["evidence"]) == ("failed", True)
+    container["access"] = None
+    assert by_id(evaluate(good, WANTED))["data_writable"]["status"] == "ok"
+
+
+def test_a_data_directory_that_is_missing_on_nfs(good: dict[str, Any]) -> None:
+    good["disk"]["/data"]["fstype"] = "nfs4"
+    good["files"]["/data"]["exists"] = False
+    assert "NFS (nfs4)" in by_id(evaluate(good, WANTED))["data_writable"]["remedy"]
+    good["disk"] = {"/": {**DISK, "fstype": "cifs"}}  # what is above it is known
+    assert "CIFS (cifs)" in by_id(evaluate(good, WANTED))["data_writable"]["remedy"]
+
+
+@pytest.mark.parametrize("state", ["exited", "dead", "created"])
+def test_a_damaged_image_has_its_remedy(good: dict[str, Any], state: str) -> None:
+    good["docker"]["containers"]["webui"].update(state=state, error="layer does not exist")
+    seen = by_id(evaluate(good, WANTED))["container_running"]
+    assert (seen["status"], "docker image rm r.test/webui:1" in seen["remedy"]) == ("failed", True)
+
+
+def test_what_only_a_live_host_knows(good: dict[str, Any]) -> None:
+    """Of a recording where nobody asked the engine or the webui."""
+    unknown = "can't be known from a recorded tree"
+    good["docker"].update(error=unknown, containers={"webui": None})
+    good["http"]["webui"] = {"ready": False, "status": None, "models": None, "error": unknown}
+    seen = by_id(evaluate(good, {**WANTED, "only": ["container_running", "webui_healthy"]}))
+    assert {check["status"] for check in seen.values()} == {"skipped"}
+    assert {check["reason"] for check in seen.values()} == {unknown}
+
+
+def test_needs_of_one_file_system_add_up(good: dict[str, Any]) -> None:
+    def judge(*needs: tuple[str, int, str]) -> dict[str, Any]:
+        disk = [
+            {"path": path, "mib": mib, "what": share, "remedy": f"move {share}", "share": share}
+            for path, mib, share in needs
+        ]
+        return by_id(evaluate(good, {"only": ["disk_space"], "disk": disk}))["disk_space"]
+
+    good["disk"]["/other"] = dict(DISK)
+    assert judge(("/data", 30000, "a"), ("/other", 30000, "a"), ("/unseen", 1 << 40, "b"))["status"] == "ok"
+    seen = judge(("/data", 30000, "a"), ("/other", 30000, "b"))
+    assert (seen["status"], "/data, /other: 50000 MiB free" in seen["evidence"]) == ("failed", True)
+    assert "60000 MiB are needed: 30000 for a + 30000 for b; move a, move b" in seen["remedy"]
+    good["disk"]["/other"]["pool"] = "/other"
+    assert judge(("/data", 30000, "a"), ("/other", 30000, "b"))["status"] == "ok"
+    assert judge()["reason"] == "no path was asked for"
+
+
 def test_one_of_two_boards_fails(good: dict[str, Any]) -> None:
     good["boards"].append({**good["boards"][0], "bdf": "0000:0d:00.0", "driver": None})
     check = by_id(evaluate(good))["driver_bound"]
@@ -421,6 +671,8 @@ def test_one_of_two_boards_fails(good: dict[str, Any]) -> None:
         ("docker_engine", {"docker|restart_pending": True}, "restart it"),
         ("container_running", {CONTAINER + "restart_count": 2}, "2 time(s)"),
         ("container_running", {CONTAINER + "image": "old"}, "asked for was"),
+        ("container_running", {CONTAINER + "oom_killed": True}, "killed for want of memory (limit 8192 MiB) before"),
+        ("data_writable", {"disk|/data|fstype": "nfs4"}, "it lies on NFS (nfs4)"),
         ("container_sees_gpu", {CONTAINER + "access|uid": 0}, "uid 0, not 1000"),
         ("memory", {"memory|available_mib": 100}, "100 MiB are available"),
     ],
@@ -481,8 +733,9 @@ def test_root_needs_no_groups(good: dict[str, Any]) -> None:
 
 
 def test_scope_and_only(good: dict[str, Any]) -> None:
-    assert [check["id"] for check in evaluate(good)] == list(CHECK_IDS[: CHECK_IDS.index("docker_engine")])
-    assert [check["id"] for check in evaluate(good, {"scope": ["host"]})] == ["docker_engine", "disk_space", "memory"]
+    assert [check["id"] for check in evaluate(good)] == list(CHECK_IDS[: CHECK_IDS.index("systemd")])
+    host = ["systemd", "docker_engine", "disk_space", "memory"]
+    assert [check["id"] for check in evaluate(good, {"scope": ["host"]})] == host
     assert [check["id"] for check in evaluate(good, {"only": ["memory", "release"]})] == ["release", "memory"]
     good["boards"] = []
     only = by_id(evaluate(good, {"scope": ["host"], "only": ["board_present", "board_supported", "disk_space"]}))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from ansible_collections.navilab.webui.plugins.module_utils._driver import (
     gather_driver,
     gather_kernel_log,
+    lines_of,
+    names_a_device,
     parse_record,
     sort_log,
 )
@@ -27,7 +30,7 @@ def write(root: Path, path: str, text: str) -> None:
 def test_the_kernels_own_driver(host: Callable[..., Path]) -> None:
     assert gather_driver(Tree(str(host("rx5500xt-8g")))) == {
         "loaded": True, "initstate": "live", "version": None, "srcversion": None, "on_disk": None, "in_tree": True,
-        "blacklisted": [],
+        "blacklisted": [], "options": [],
     }  # fmt: skip
 
 
@@ -54,46 +57,12 @@ def test_a_topology_alone_proves_the_driver(derived: Callable[[str], Path]) -> N
     assert (seen["loaded"], seen["in_tree"]) == (True, None)
 
 
-@pytest.mark.parametrize(
-    ("line", "blocked"),
-    [
-        ("blacklist amdgpu", True),
-        ("  blacklist   amdgpu  ", True),
-        ("install amdgpu /bin/false", True),
-        ("install amdgpu /usr/bin/true", True),
-        ("# blacklist amdgpu", False),
-        ("blacklist amdgpu_extra", False),
-        ("blacklist radeon", False),
-        ("options amdgpu si_support=1", False),
-        ("install amdgpu /sbin/modprobe --ignore-install amdgpu", False),
-    ],
-)
-def test_blacklists(tmp_path: Path, line: str, blocked: bool) -> None:
-    write(tmp_path, "etc/modprobe.d/gpu.conf", f"options snd index=1\n{line}\n")
-    write(tmp_path, "etc/modprobe.d/notes.txt", "blacklist amdgpu\n")  # modprobe reads *.conf
-    assert gather_driver(Tree(str(tmp_path)))["blacklisted"] == (["/etc/modprobe.d/gpu.conf"] if blocked else [])
-
-
-def test_a_file_in_etc_hides_its_namesake(tmp_path: Path) -> None:
-    write(tmp_path, "usr/lib/modprobe.d/gpu.conf", "blacklist amdgpu\n")
-    assert gather_driver(Tree(str(tmp_path)))["blacklisted"] == ["/usr/lib/modprobe.d/gpu.conf"]
-    write(tmp_path, "etc/modprobe.d/gpu.conf", "")
-    assert gather_driver(Tree(str(tmp_path)))["blacklisted"] == []
-
-
-@pytest.mark.parametrize(
-    ("word", "blocked"),
-    [
-        ("nomodeset", True),
-        ("modprobe.blacklist=nouveau,amdgpu", True),
-        ("module_blacklist=amdgpu,radeon", True),
-        ("modprobe.blacklist=nouveau", False),
-        ("amdgpu.dc=0", False),
-    ],
-)
-def test_the_kernels_arguments(tmp_path: Path, word: str, blocked: bool) -> None:
-    write(tmp_path, "proc/cmdline", f"BOOT_IMAGE=/vmlinuz root=/dev/sda1 {word} quiet\n")
-    assert gather_driver(Tree(str(tmp_path)))["blacklisted"] == ([f"/proc/cmdline ({word})"] if blocked else [])
+def test_what_keeps_it_out_and_what_it_gets(tmp_path: Path) -> None:
+    write(tmp_path, "etc/modprobe.d/gpu.conf", "blacklist amdgpu\noptions amdgpu dc=0\n")
+    write(tmp_path, "proc/cmdline", "root=/dev/sda1 nomodeset quiet\n")
+    seen = gather_driver(Tree(str(tmp_path)))
+    assert seen["blacklisted"] == ["/etc/modprobe.d/gpu.conf", "/proc/cmdline (nomodeset)"]
+    assert seen["options"] == ["dc=0"]
 
 
 # Lines of public reports and of the kernels' sources.
@@ -156,6 +125,79 @@ def test_records_of_kmsg(record: bytes, text: str) -> None:
     assert parse_record(record) == text
 
 
+def recording(root: Path, lines: Any) -> Tree:
+    (root / "root").mkdir(exist_ok=True)
+    write(root, "recording.json", json.dumps({"answers": {"kernel log": lines}}))
+    return Tree(str(root))
+
+
+def test_a_recording_has_the_lines_that_matter(tmp_path: Path) -> None:
+    lines = [*LOG["resets"], *HARMLESS, *LOG["kfd_errors"]]
+    seen = gather_kernel_log(recording(tmp_path, lines))
+    assert seen == {
+        "readable": True, "resets": LOG["resets"], "atomics_rejected": [], "firmware_failed": [],
+        "kfd_errors": LOG["kfd_errors"],
+    }  # fmt: skip
+    assert gather_kernel_log(recording(tmp_path, []))["readable"] is True
+    for garbage in ("x", [1], [["x"]], {}):
+        assert gather_kernel_log(recording(tmp_path, garbage))["readable"] is False
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("[ 1234.567890] amdgpu: GPU reset begin!", "amdgpu: GPU reset begin!"),
+        ("\x1b[31mamdgpu: GPU reset begin!\x1b[0m", "amdgpu: GPU reset begin!"),
+        ("amdgpu: GPU reset\x00 begin!", "amdgpu: GPU reset\ufffd begin!"),
+        ("amdgpu: GPU reset " + "x" * 9000, ("amdgpu: GPU reset " + "x" * 9000)[:400]),
+    ],
+)
+def test_lines_are_text(tmp_path: Path, line: str, kept: str) -> None:
+    assert gather_kernel_log(recording(tmp_path, [line]))["resets"] == [kept]
+
+
+BOARD: Any = {"bdf": "0000:0a:00.0", "device_id": "7340", "chip": "navi14", "driver": "amdgpu"}
+OTHER: Any = {"bdf": "0000:30:00.0", "device_id": "1638", "chip": None, "driver": "amdgpu"}
+UNBOUND, HELD = {**OTHER, "driver": None}, {**OTHER, "driver": "vfio-pci"}
+
+
+@pytest.mark.parametrize(
+    ("line", "alone", "beside"),
+    [  # whether it is about the board, without and with another device of amdgpu's
+        ("amdgpu 0000:0a:00.0: amdgpu: GPU reset begin!", True, True),
+        ("amdgpu 0000:0A:00.0: amdgpu: GPU reset begin!", True, True),
+        ("amdgpu 0000:30:00.0: amdgpu: GPU reset begin!", False, False),
+        ("amdgpu 0000:0a:00.1: amdgpu: GPU reset begin!", False, False),
+        ("amdgpu 0001:0a:00.0: amdgpu: GPU reset begin!", False, False),
+        ("amdgpu 10000:0a:00.0: amdgpu: GPU reset begin!", False, False),
+        ("pcieport 0000:00:03.1: amdgpu 0000:0a:00.0 GPU reset", True, True),
+        ("[drm:amdgpu_job_timedout [amdgpu]] *ERROR* ring gfx timeout", True, False),
+        ("kfd kfd: amdgpu: skipped device 1002:7340, PCI rejects atomics 137<145", True, True),
+        ("kfd kfd: skipped device 1002:67df, PCI rejects atomics", False, False),
+        ("kfd kfd: amdgpu: device 1002:1638 NOT added due to errors", False, False),
+        ("kfd kfd: DID 7340 is missing in supported_devices", True, True),
+        ("amdgpu: Topology: Add dGPU node [0x7340:0x1002]", True, True),
+        ("kfd kfd: amdgpu: PITCAIRN  not supported in kfd", True, False),
+        ('gfx10: Failed to load firmware "amdgpu/navi14_mec.bin"', True, True),
+        ('gfx10: Failed to load firmware "amdgpu/green_sardine_mec.bin"', False, False),
+        ("amdgpu 0000:30:00.0: firmware: failed to load amdgpu/psp_13_0_4_toc.bin (-2)", False, False),
+        ("amdgpu 0000:0a:00.0: firmware: failed to load amdgpu/navi14_sos.bin (-2)", True, True),
+    ],
+)
+def test_a_line_belongs_to_the_device_that_it_names(line: str, alone: bool, beside: bool) -> None:
+    assert (lines_of([line], BOARD, []) == [line]) is alone
+    assert (lines_of([line], BOARD, [HELD]) == [line]) is alone
+    assert (lines_of([line], BOARD, [OTHER]) == [line]) is beside
+    assert (lines_of([line], BOARD, [UNBOUND]) == [line]) is beside
+
+
+def test_ids_are_not_padded(tmp_path: Path) -> None:
+    old: Any = {**BOARD, "device_id": "0042"}
+    assert lines_of(["kfd kfd: skipped device 1002:42, PCI rejects atomics"], old, [OTHER])
+    assert names_a_device("kfd kfd: amdgpu: device 1002:42 NOT added due to errors")
+    assert not names_a_device("amdgpu: sched_policy has invalid value")
+
+
 def test_the_log_of_a_recorded_tree_is_unknown(tmp_path: Path) -> None:
     write(tmp_path, "dev/kmsg", "6,1,2,-;amdgpu: GPU reset begin!\n")
     seen = gather_kernel_log(Tree(str(tmp_path)))
@@ -188,6 +230,22 @@ def test_the_live_log_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> Non
     Kmsg(monkeypatch, [b"6,1,2,-;hello", OSError(errno.EPIPE, "overwritten"), b"4,2,3,-;" + rejected.encode() + b"\n"])
     seen = gather_kernel_log(Tree("/"))
     assert (seen["readable"], seen["atomics_rejected"], seen["resets"]) == (True, [rejected], [])
+
+
+def test_a_recorder_gets_what_the_facts_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Recorder:
+        kept: ClassVar[dict[str, Any]] = {}
+
+        def answer(self, question: str, answer: Any) -> None:
+            self.kept[question] = answer
+
+    again = b"6,1,2,-;amdgpu: GPU reset begin!"
+    Kmsg(monkeypatch, [b"6,1,2,-;hello", *[again] * 30, b"6,1,2,-;amdgpu: sched_policy has invalid value"])
+    seen = gather_kernel_log(Tree("/", recorder=Recorder()))  # type: ignore[arg-type]
+    assert Recorder.kept == {
+        "kernel log": [*["amdgpu: GPU reset begin!"] * 20, "amdgpu: sched_policy has invalid value"]
+    }
+    assert (len(seen["resets"]), len(seen["kfd_errors"])) == (20, 1)
 
 
 def test_another_user_than_root_does_not_try(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import lzma
 import random
 from collections.abc import Callable
@@ -11,11 +12,16 @@ from typing import Any
 import pytest
 from ansible_collections.navilab.webui.plugins.module_utils._driver import gather_driver
 from ansible_collections.navilab.webui.plugins.module_utils._kmod import (
+    debian_flavour,
+    headers_package,
     installed_kernels,
     kernels_with_headers,
     modinfo,
     module_file,
+    natural,
+    without_graphics,
 )
+from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
 
 from .kmods import elf, put, signed
 
@@ -41,6 +47,78 @@ def test_kernels_are_sorted_as_people_count(tmp_path: Path, tree_of: Trees) -> N
     for release in (wanted[0], "gone"):
         (tmp_path / f"lib/modules/{release}/build").symlink_to("/usr/src/linux-headers")
     assert kernels_with_headers(tree_of(tmp_path)) == wanted[:1]
+
+
+def test_the_order_is_dpkgs() -> None:
+    ordered = (
+        "5.10.0-9-amd64 5.10.0-46-amd64 6.1.0-28-amd64 6.8.5-2041575.24.04 6.8.12-4-pve 6.8.12-10-pve "
+        "6.10.5-2084815.24.04 6.12~rc1 6.12-rc3-amd64 6.12-amd64 6.12.1-amd64 6.12.10-x64v3-xanmod1 "
+        "6.12.57+deb13-amd64 6.12.57+deb13-rt-amd64 6.12.107+deb13-amd64 7.0.13-3-liquorix-amd64"
+    ).split()
+    for seed in range(20):
+        mixed = random.Random(seed).sample(ordered, len(ordered))
+        assert sorted(mixed, key=natural) == ordered
+    assert sorted(["\u0663x", "1", "", "a1", "~", "1~", "a"], key=natural) == ["~", "", "1~", "1", "a", "a1", "\u0663x"]
+
+
+@pytest.mark.parametrize(
+    ("release", "flavour"),
+    [
+        ("5.10.0-46-amd64", "amd64"),
+        ("5.10.0-0.bpo.15-amd64", "amd64"),
+        ("6.1.0-0.deb11.21-rt-amd64", "rt-amd64"),
+        ("6.1.0-28-cloud-amd64", "cloud-amd64"),
+        ("6.6.13+bpo-amd64", "amd64"),
+        ("6.12.57+deb13-amd64", "amd64"),
+        ("6.12.57+deb13-rt-amd64", "rt-amd64"),
+        ("6.12.57+deb13-cloud-amd64", "cloud-amd64"),
+        ("6.12.38+deb12-amd64", "amd64"),
+        ("6.16.12+deb14+1-amd64", "amd64"),
+        ("6.12-rc6-amd64", "amd64"),
+        ("6.8.12-amd64", "amd64"),
+        ("7.0.13-3-liquorix-amd64", ""),
+        ("6.12.1-1-siduction-amd64", ""),
+        ("6.1.60-antix.1-amd64-smp", ""),
+        ("6.8.12-4-pve", ""),
+        ("6.12.10-x64v3-xanmod1", ""),
+        ("6.8.0-45-generic", ""),
+        ("6.1.0-28-amd64-mine", ""),
+        ("6.12.57+mine-amd64", ""),
+        ("6.1.119", ""),
+        ("", ""),
+    ],
+)
+def test_only_debians_kernels_are_debians(release: str, flavour: str) -> None:
+    assert debian_flavour(release) == flavour
+    assert without_graphics(release) is (flavour == "cloud-amd64")
+
+
+@pytest.mark.parametrize(
+    ("release", "package"),
+    [
+        ("6.8.12-4-pve", "proxmox-headers-6.8.12-4-pve"),
+        ("6.2.16-20-pve", "proxmox-headers-6.2.16-20-pve"),
+        ("5.15.158-2-pve", "pve-headers-5.15.158-2-pve"),
+        ("6.1.0-28-amd64", "linux-headers-6.1.0-28-amd64"),
+        ("7.0.13-3-liquorix-amd64", "linux-headers-7.0.13-3-liquorix-amd64"),
+        ("6.12.10-x64v3-xanmod1", "linux-headers-6.12.10-x64v3-xanmod1"),
+    ],
+)
+def test_headers_have_their_distributions_name(release: str, package: str) -> None:
+    assert headers_package(release) == package
+
+
+def test_a_recording_keeps_what_is_made_of_large_files(tmp_path: Path) -> None:
+    path = f"/lib/modules/{RELEASE}/updates/dkms/amdgpu.ko"
+    info = {"version": "6.10.5", "srcversion": "AB", "vermagic": RELEASE, "signed": False, "signer": None}
+    answers = {f"modinfo {path}": info, f"module amdgpu {RELEASE}": path}
+    put(tmp_path, "recording.json", json.dumps({"answers": answers}).encode())
+    (tmp_path / "root").mkdir()
+    tree = Tree(str(tmp_path))
+    assert (module_file(tree, RELEASE, "amdgpu"), modinfo(tree, path)) == (path, info)
+    assert gather_driver(tree, RELEASE)["on_disk"] == {"path": path, **info, "since_boot": False}
+    put(tmp_path, "recording.json", json.dumps({"answers": {f"modinfo {path}": {"version": []}}}).encode())
+    assert modinfo(Tree(str(tmp_path)), path) == NOTHING
 
 
 def test_modules_dep_has_the_word(tmp_path: Path, tree_of: Trees) -> None:

@@ -14,7 +14,6 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._steps.amdgpu_dkms i
     PIN,
     SOURCE,
     build_failure,
-    known_bad,
     plan,
     settings,
     tree_wanted,
@@ -44,7 +43,7 @@ def planned(facts: Any, wanted: dict[str, Any]) -> Any:
 @pytest.fixture
 def bullseye(facts: dict[str, Any]) -> dict[str, Any]:
     """A bare Debian 11 with one kernel."""
-    facts["release"]["codename"] = "bullseye"
+    facts["release"]["debian_codename"] = "bullseye"
     facts["kernel"].update(release=OLD, version=[5, 10], installed=[OLD])
     facts["dkms"]["tree"] = tree("/var/lib/dkms", "directory", None)
     return facts
@@ -168,23 +167,96 @@ def test_a_mount_without_the_setting_is_taken_away(
 
 
 def test_no_release_is_known_good_elsewhere(bullseye: dict[str, Any], wanted: dict[str, Any]) -> None:
-    bullseye["release"]["codename"] = "bookworm"
+    bullseye["release"]["debian_codename"] = "bookworm"
     (problem,) = planned(bullseye, wanted)["problems"]
     assert problem["id"] == "amdgpu_dkms_release"
 
 
+def modern(facts: dict[str, Any], codename: str, *kernels: str) -> dict[str, Any]:
+    """The host with another release and kernels."""
+    facts["release"]["debian_codename"] = codename
+    facts["kernel"].update(release=kernels[-1], installed=[*kernels])
+    return facts
+
+
 @pytest.mark.parametrize(
-    ("version", "kernel", "bad"),
+    ("codename", "kernel", "release", "warned"),
     [
-        (f"1:{VERSION}", NEW, True),
-        (VERSION, OLD, False),
-        ("6.16.13-2341068.24.04", "6.12.107+deb13-amd64", True),
-        ("6.16.13-2341068.24.04", "6.12.90+deb13-amd64", False),
-        ("", NEW, False),
+        ("bookworm", "6.1.0-28-amd64", "5.7", True),
+        ("bookworm", "6.6.13+bpo-amd64", "6.1", True),
+        ("trixie", "6.12.38+deb13-amd64", "6.2", True),
+        ("bookworm", "6.1.0-28-amd64", "6.4.2", False),
     ],
 )
-def test_known_bad_pairs(version: str, kernel: str, bad: bool) -> None:
-    assert bool(known_bad(version, [kernel])) is bad
+def test_a_release_that_does_not_build_is_known_before_the_install(
+    bullseye: dict[str, Any], wanted: dict[str, Any], codename: str, kernel: str, release: str, warned: bool
+) -> None:
+    found = planned(modern(bullseye, codename, kernel), {**wanted, "release": release})
+    assert bool(found["warnings"]) is warned
+    assert not warned or f"of release {release} is known not to build for {kernel}: " in found["warnings"][0]
+
+
+def test_each_kernel_that_it_will_not_build_for_is_named(bullseye: dict[str, Any], wanted: dict[str, Any]) -> None:
+    host = modern(bullseye, "bookworm", OLD, "6.1.0-28-amd64", "6.12.38+deb12-amd64")
+    warnings = planned(host, {**wanted, "release": "6.2"})["warnings"]
+    assert [warning.partition(" for ")[2].partition(":")[0] for warning in warnings] == ["6.12.38+deb12-amd64"]
+    assert len(planned(host, {**wanted, "release": "5.7"})["warnings"]) == 2
+    assert len(planned(host, {**wanted, "release": "6.2", "version": "1:6.2.4.50700-1652687.22.04"})["warnings"]) == 2
+
+
+def test_what_is_to_come_counts_and_not_what_is_there(provisioned: dict[str, Any], wanted: dict[str, Any]) -> None:
+    provisioned["kernel"]["installed"] = [OLD, "6.1.0-28-amd64"]
+    (warning,) = planned(provisioned, wanted)["warnings"]  # 5.18, which is there, for the new kernel
+    assert warning.startswith(f"driver {VERSION} is known not to build for 6.1.0-28-amd64")
+    assert planned(provisioned, {**wanted, "release": "6.4.2"})["warnings"] == []
+    provisioned["kernel"]["installed"] = [OLD]
+    assert planned(provisioned, wanted)["warnings"] == []
+
+
+def test_a_warning_comes_with_the_problem_that_stops(bullseye: dict[str, Any], wanted: dict[str, Any]) -> None:
+    host = modern(bullseye, "bookworm", "6.1.0-28-amd64")
+    found = planned(host, {**wanted, "release": "5.7", "tree": "always", "tree_path": "/"})
+    assert found["problems"] and found["warnings"]
+
+
+def package(version: str = "1") -> dict[str, Any]:
+    return {"installed": True, "version": version, "held": False}
+
+
+def test_proxmox_has_its_own_headers(bullseye: dict[str, Any], wanted: dict[str, Any]) -> None:
+    host = modern(bullseye, "bookworm", "6.8.12-2-pve", "6.8.12-4-pve")
+    host["dpkg"]["packages"] |= {"proxmox-kernel-6.8": package(), "proxmox-default-kernel": package()}
+    found = planned(host, {**wanted, "release": "6.2"})
+    assert found["headers_required"] == ["proxmox-headers-6.8.12-4-pve", "proxmox-default-headers"]
+    assert found["headers_optional"] == ["proxmox-headers-6.8.12-2-pve"]
+    assert found["headers_of"]["proxmox-headers-6.8.12-2-pve"] == "6.8.12-2-pve"
+    assert "linux-headers" not in " ".join([*found["actions"], *found["record"]["packages"]])
+    del host["dpkg"]["packages"]["proxmox-default-kernel"]
+    assert planned(host, {**wanted, "release": "6.2"})["headers_required"][1:] == ["proxmox-headers-6.8"]
+    host["records"]["amdgpu_dkms"] = {"packages": ["proxmox-headers-6.8.12-4-pve"]}
+    host["kernel"]["headers"] = ["6.8.12-4-pve"]
+    assert planned(host, {**wanted, "state": "absent"})["remove_last"] == ["proxmox-headers-6.8.12-4-pve"]
+
+
+def test_kernels_to_come_bring_their_headers(bullseye: dict[str, Any], wanted: dict[str, Any]) -> None:
+    bullseye["dpkg"]["packages"] |= {"linux-image-amd64": package(), "linux-image-rt-amd64": package()}
+    required = planned(bullseye, wanted)["headers_required"]
+    assert required == [f"linux-headers-{OLD}", "linux-headers-amd64", "linux-headers-rt-amd64"]
+
+
+def test_no_driver_can_come_to_a_kernel_without_graphics(bullseye: dict[str, Any], wanted: dict[str, Any]) -> None:
+    bullseye["kernel"]["installed"] = [OLD, "5.10.0-47-cloud-amd64"]
+    assert planned(bullseye, wanted)["build"] == [OLD]
+
+
+def test_the_version_that_is_built_is_the_packages(bullseye: dict[str, Any], wanted: dict[str, Any]) -> None:
+    older, newer = "6.8.5-2041575.24.04", "6.10.5-2084815.24.04"
+    bullseye["dkms"]["modules"] = [module(versions=[older, newer])]
+    assert planned(bullseye, wanted)["version"] == newer
+    bullseye["dpkg"]["packages"][DRIVER[0]] = package("1:6.8.5.60202-2041575.24.04")
+    assert planned(bullseye, wanted)["version"] == older
+    bullseye["dkms"]["modules"] = [module(versions=[], failures=[FAILURE])]  # a log without a registration
+    assert planned(bullseye, wanted)["version"] == older
 
 
 @pytest.mark.parametrize(
@@ -258,11 +330,51 @@ def test_the_way_back(provisioned: dict[str, Any], wanted: dict[str, Any]) -> No
     assert planned(provisioned, wanted)["rollback"] == ""
     provisioned["boards"][0]["kfd_node"] = None
     assert planned(provisioned, wanted)["rollback"] == "KFD has lost its GPU node of 0000:0a:00.0"
+    given = [{**provisioned["boards"][0], "driver": "vfio-pci", "held_by": "vfio-pci"}]
+    assert planned({**provisioned, "boards": given}, wanted)["rollback"] == ""  # a virtual machine's: nothing is lost
     for change in ({"version": None}, {"blacklisted": ["/etc/modprobe.d/x.conf"]}):
         kept = {**provisioned, "driver": {**provisioned["driver"], **change}}
         assert planned(kept, wanted)["rollback"] == ""
     provisioned["records"]["amdgpu_dkms"]["kfd_boards"] = []  # it had no node before either
     assert planned(provisioned, wanted)["rollback"] == ""
+
+
+def test_secure_boot_is_told_before_the_install(bullseye: dict[str, Any], wanted: dict[str, Any]) -> None:
+    bullseye["kernel"].update(secure_boot=True, signatures_enforced=True)
+    (warning,) = planned(bullseye, wanted)["warnings"]
+    assert "mokutil --import" in warning
+    bullseye["kernel"].update(signatures_enforced=False)
+    assert planned(bullseye, wanted)["warnings"] == []
+
+
+def test_the_kernels_own_word_on_signatures_counts(provisioned: dict[str, Any], wanted: dict[str, Any]) -> None:
+    provisioned["driver"].update(loaded=False)
+    provisioned["kernel"].update(secure_boot=True, signatures_enforced=False)  # shim does not validate
+    assert planned(provisioned, wanted)["rollback"] == "the module does not load"
+    provisioned["kernel"].update(secure_boot=False, signatures_enforced=True)
+    assert "refuses what is not signed" in planned(provisioned, wanted)["rollback"]
+
+
+def test_a_rollback_that_was_cut_off_goes_on(provisioned: dict[str, Any], wanted: dict[str, Any]) -> None:
+    back = {"release": "5.3.3", "kernel": OLD, "why": "it hangs"}
+    provisioned["records"]["amdgpu_dkms"]["rolled_back"] = back  # as rollback.yml writes it, before the removal
+    provisioned["dpkg"]["packages"][DRIVER[0]] = {"installed": False, "version": None, "held": False}
+    provisioned["dkms"]["modules"] = []
+    found = planned(provisioned, wanted)
+    assert (found["rollback"], found["problems"]) == ("it hangs", [])
+    assert found["record"]["rolled_back"] == back
+    provisioned["records"]["amdgpu_dkms"] = {"rolled_back": back}  # as absent.yml leaves it
+    found = planned(provisioned, wanted)
+    assert (found["rollback"], [problem["id"] for problem in found["problems"]]) == ("", ["amdgpu_dkms_rollback"])
+
+
+def test_the_record_comes_before_the_removal() -> None:
+    tasks = yaml.safe_load((ROLES / "amdgpu_dkms/tasks/rollback.yml").read_text())
+    order = [next(key for key in task if "." in key) for task in tasks]
+    assert order.index("navilab.webui.role_record") < order.index("ansible.builtin.include_role")
+    assert "rolled_back" in str(tasks[order.index("navilab.webui.role_record")])
+    last = yaml.safe_load((ROLES / "amdgpu_dkms/tasks/absent.yml").read_text())[-1]
+    assert "__amdgpu_dkms_kept" in last["navilab.webui.role_record"]["content"]
 
 
 def test_what_was_taken_back_is_not_tried_again(bullseye: dict[str, Any], wanted: dict[str, Any]) -> None:
