@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import posixpath
 import re
 import stat
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypedDict
 
 from ._sysfs import Tree, describe
 from ._types import Disk, FileFacts, Memory
@@ -21,6 +20,7 @@ from ._types import Disk, FileFacts, Memory
 RECORDS = "/var/lib/navilab"
 _HASH_LIMIT = 1 << 20
 _RECORD_LIMIT = 1 << 20
+_MOUNTS_LIMIT = 4 << 20  # a host with many containers has thousands, each with a long line
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link", stat.S_IFCHR: "char"}
 
 NO_FILE: FileFacts = {  # a path with nothing there
@@ -35,16 +35,143 @@ NO_FILE: FileFacts = {  # a path with nothing there
 }
 
 
+class _Space(TypedDict):
+    """What statvfs(3) says, of the path or of the nearest parent that exists."""
+
+    path_seen: str | None
+    total_mib: int | None
+    free_mib: int | None
+    read_only: bool | None
+
+
+class Mount(NamedTuple):
+    """A line of /proc/mounts."""
+
+    source: str
+    point: str
+    fstype: str
+    read_only: bool
+
+
 def gather_disk(tree: Tree, paths: Iterable[str]) -> dict[str, Disk]:
-    """Each path's file system for an unprivileged writer, or that of the nearest parent that exists; statvfs(3)."""
-    return {path: _space(path) if tree.live else _no_space() for path in paths}
+    """Each path's file system for an unprivileged writer, or that of the nearest parent that exists."""
+    paths = list(paths)
+    # First, since it lets an automounter mount what is there.
+    spaces = {path: _ask_space(tree, path) for path in paths}
+    mounts = gather_mounts(tree, paths) if paths else []
+    found = {}
+    for path in paths:
+        mount = mount_of(mounts, _resolved(tree, path))
+        space = spaces[path]
+        if not tree.live and space["total_mib"] is None:
+            space = _space_above(tree, path, mount, mounts)
+        found[path] = _disk(space, mount)
+    return found
 
 
-def _no_space() -> Disk:
+def _ask_space(tree: Tree, path: str) -> _Space:
+    return tree.ask(f"statvfs {path}", partial(_space, path), _no_space(), _Space)
+
+
+def _space_above(tree: Tree, path: str, mount: Mount | None, mounts: Sequence[Mount]) -> _Space:
+    """What a recording has of a directory above, where that is on the same file system."""
+    above = posixpath.normpath(path)
+    while above.startswith("/") and above.strip("/"):
+        above = posixpath.dirname(above)
+        space = _ask_space(tree, above)
+        if space["total_mib"] is not None:
+            return space if mount_of(mounts, _resolved(tree, above)) == mount else _no_space()
+    return _no_space()
+
+
+def _disk(space: _Space, mount: Mount | None) -> Disk:
+    read_only = space["read_only"] if space["read_only"] is not None or not mount else mount.read_only
+    return {
+        "path_seen": space["path_seen"],
+        "total_mib": space["total_mib"],
+        "free_mib": space["free_mib"],
+        "read_only": read_only,
+        "fstype": mount.fstype if mount else None,
+        "pool": _pool(mount) if mount else None,
+    }
+
+
+def _pool(mount: Mount) -> str:
+    """Whose space it is: a file system may be mounted twice, or by parts, and the sets of a ZFS pool share its own."""
+    if mount.fstype == "zfs":
+        return mount.source.partition("/")[0] or mount.source
+    return mount.source if mount.source.startswith("/dev/") else mount.point
+
+
+def gather_mounts(tree: Tree, paths: Iterable[str] = ()) -> list[Mount]:
+    """What is mounted, in the kernel's order: a later one hides an earlier one at the same place. A recording keeps the
+    lines that `paths` are about."""
+    wanted = [_resolved(tree, path) for path in paths]
+
+    def keep(data: bytes) -> bytes:
+        mounts = [mount for mount in map(_mount, data.split(b"\n")) if mount]
+        mounts = [mount for mount in mounts if any(_below(path, mount) for path in wanted)]
+        pools = list(dict.fromkeys(map(_pool, mounts)))  # the names of servers and volumes are nobody's business
+        lines = [
+            f"/dev/pool{pools.index(_pool(each))} {_escaped(each.point)} {_escaped(each.fstype)} "
+            f"{'ro' if each.read_only else 'rw'} 0 0\n"
+            for each in mounts
+        ]
+        return "".join(lines).encode()
+
+    for path in ("/proc/mounts", "/proc/self/mounts"):
+        data = tree.read_head(path, _MOUNTS_LIMIT, keep)
+        if data is not None:
+            return [mount for mount in map(_mount, data.split(b"\n")) if mount]
+    return []
+
+
+def _mount(line: bytes) -> Mount | None:
+    """A line as proc_pid_mounts(5) has it, where white space, a backslash and # in a name are three octal digits."""
+    fields = line.decode("utf-8", "replace").split(" ")
+    if len(fields) < 4:
+        return None
+    source, point, fstype = (
+        re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8) & 0xFF), field) for field in fields[:3]
+    )
+    return Mount(source, point, fstype, "ro" in fields[3].split(","))
+
+
+def _escaped(name: str) -> str:
+    return re.sub(r"[ \t\n\\#]", lambda char: f"\\{ord(char[0]):03o}", name)
+
+
+def _below(path: str, mount: Mount) -> bool:
+    return path == mount.point or path.startswith(mount.point.rstrip("/") + "/")
+
+
+def mount_of(mounts: Iterable[Mount], path: str) -> Mount | None:
+    """The mount that a path without links lies on: the deepest, and of several at one place the last."""
+    found: Mount | None = None
+    for mount in mounts:
+        if _below(path, mount) and (found is None or len(mount.point) >= len(found.point)):
+            found = mount
+    return found
+
+
+def _resolved(tree: Tree, path: str) -> str:
+    """A path without the links that are in the part of it that exists."""
+    seen, rest = posixpath.normpath(path) if path.startswith("/") else "/", ""
+    seen = "/" + seen.lstrip("/")  # normpath keeps two slashes at the start
+    while seen != "/":
+        real = tree.realpath(seen)
+        if real is not None:
+            return f"{real.rstrip('/')}{rest}"
+        seen, _slash, name = seen.rpartition("/")
+        seen, rest = seen or "/", f"/{name}{rest}"
+    return rest or "/"
+
+
+def _no_space() -> _Space:
     return {"path_seen": None, "total_mib": None, "free_mib": None, "read_only": None}
 
 
-def _space(path: str) -> Disk:
+def _space(path: str) -> _Space:
     seen = posixpath.normpath(path) if path.startswith("/") else "/"
     while True:
         try:
@@ -82,13 +209,8 @@ def gather_files(tree: Tree, paths: Iterable[str]) -> dict[str, FileFacts]:
 
 
 def _file(tree: Tree, path: str) -> FileFacts:
-    try:
-        parent, name = posixpath.split(path.rstrip("/") or "/")
-        where = Path(tree.host_path(parent), name)
-        found = where.lstat()
-    except (OSError, ValueError) as error:
-        if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
-            tree.problem(path, describe(error))
+    found = tree.lookup(path, follow=False)
+    if found is None:
         return {**NO_FILE}
     seen: FileFacts = {
         "exists": True,
@@ -101,11 +223,7 @@ def _file(tree: Tree, path: str) -> FileFacts:
         "sha256": None,
     }
     if seen["kind"] == "file" and found.st_size <= _HASH_LIMIT:
-        try:
-            with os.fdopen(os.open(where, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
-                seen["sha256"] = hashlib.sha256(stream.read(_HASH_LIMIT + 1)).hexdigest()
-        except OSError as error:
-            tree.problem(path, describe(error))
+        seen["sha256"] = tree.sha256(path, _HASH_LIMIT + 1)
     return seen
 
 

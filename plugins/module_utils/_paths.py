@@ -26,9 +26,38 @@ def ownable(path: str) -> bool:
     return path.startswith("/") and not _OF_THE_SYSTEM.fullmatch(plain.rstrip("/"))
 
 
+def expand(path: str, home: str | None) -> str:
+    """`path` with the account's home for a leading ``~``, whatever characters are in it. One that can't be used leaves
+    the path as it is, and so does another account's (``~bob/x``): it is not absolute then."""
+    if (path != "~" and not path.startswith("~/")) or home_problem(home):
+        return path
+    return str(home).rstrip("/") + path[1:] or "/"
+
+
+def home_problem(home: str | None) -> str:
+    """Why nothing can be kept in a home as an account's entry has it; empty if it can."""
+    if not home:
+        return "it has none"
+    if not home.startswith("/"):
+        return f"it is {home!r}, which is no absolute path"
+    if posixpath.normpath(home).lstrip("/").split("/")[0] in ("nonexistent", "dev", "proc", "sys"):
+        return f"it is {home}, which is none on purpose"
+    # Bytes that are no text came as one of these.
+    return "it is not written in UTF-8" if re.search("[\ufffd\ud800-\udfff]", home) else ""
+
+
 def model_folder(folder: str = MODEL_FOLDER) -> str:
     """Where models of a kind lie below the data directory."""
     return f"{MODELS}/{folder}"
+
+
+# What a path would have to be without, to reach the engine and the modules as it stands.
+_SPECIAL = re.compile(r"[:\x00-\x1f\x7f\ufffd]|\$[\w{]")
+
+
+def plain(path: str) -> bool:
+    """Whether Docker's HOST:CONTAINER, and Ansible, which fills in variables of the environment, take a path for it."""
+    return not _SPECIAL.search(path)
 
 
 def written(data_dir: str) -> list[str]:

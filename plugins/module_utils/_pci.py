@@ -11,14 +11,19 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ._boards import AMD
+from ._modprobe import gather_config
 from ._sysfs import Tree
 from ._types import PciDevice
 
 DEVICES = "/sys/bus/pci/devices"
 BDF = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]", re.ASCII)
+_WRITTEN = re.compile(r"(?:([0-9a-f]{1,8}):)?([0-9a-f]{1,2}):([01]?[0-9a-f])\.([0-7])", re.ASCII)
+# Drivers that keep a device for a guest: of KVM, and of Xen.
+HOLDERS = ("vfio-pci", "pci-stub", "pciback", "xen-pciback")
 CLASS_DISPLAY = 0x03  # 0300 VGA, 0302 3D, 0380 other: a second or a laptop's board is often 0380
 
 # pci_regs.h
@@ -36,6 +41,15 @@ class Express(NamedTuple):
     port: int
     devcap2: int
     devctl2: int
+
+
+def normal_bdf(text: str) -> str | None:
+    """A PCI address as sysfs has it, of what a person wrote: lower case, and the domain, which lspci leaves out."""
+    match = _WRITTEN.fullmatch(text.strip().lower())
+    if not match:
+        return None
+    domain, bus, device, function = (int(part or "0", 16) for part in match.groups())
+    return f"{domain:04x}:{bus:02x}:{device:02x}.{function}"
 
 
 def express_capability(config: bytes) -> Express | None:
@@ -107,6 +121,38 @@ def _digits(number: int | None, width: int) -> str | None:
     return None if number is None or number >= 16**width else f"{number:0{width}x}"
 
 
+def _listed(device: PciDevice, entries: Iterable[str]) -> bool:
+    """Whether `ids` of vfio-pci or pci-stub have a device: VENDOR:DEVICE[:SUBVENDOR[:SUBDEVICE[:CLASS]]], in hex."""
+    own = [device["vendor_id"], device["device_id"], *(device["subsystem"] or "").split(":")]
+    for entry in entries:
+        parts = entry.strip().split(":")
+        if not all((*parts, "")[:2]):
+            continue
+        try:
+            wanted = [int(part, 16) if part else None for part in parts[:4]]
+            if all(want in (None, 0xFFFFFFFF, int(has or "x", 16)) for want, has in zip(wanted, own)):
+                return True
+        except ValueError:
+            continue
+    return False
+
+
+def _held_by(tree: Tree, device: PciDevice) -> str | None:
+    """The driver that keeps a device for a virtual machine: the one that has it, or is to have it where none has."""
+    if device["driver"]:
+        return device["driver"] if device["driver"] in HOLDERS else None
+    override = tree.read_word(f"{device['path']}/driver_override") or ""
+    if override in HOLDERS:
+        return override
+    for holder in ("vfio-pci", "pci-stub"):
+        # Its files and the kernel's arguments suffice: modprobe is asked about what keeps a module out.
+        given = gather_config(tree, holder.replace("-", "_"), loaded=True).options
+        entries = [entry for option in given if option.startswith("ids=") for entry in option[4:].split(",")]
+        if _listed(device, entries):
+            return holder
+    return None
+
+
 def display_devices(tree: Tree) -> list[PciDevice]:
     """AMD's display devices on the PCI bus, by address."""
     found: list[PciDevice] = []
@@ -116,16 +162,16 @@ def display_devices(tree: Tree) -> list[PciDevice]:
             continue
         if (tree.read_hex(path + "/class") or 0) >> 16 != CLASS_DISPLAY:
             continue
-        vendor, device = (_digits(tree.read_hex(f"{path}/subsystem_{part}"), 4) for part in ("vendor", "device"))
-        found.append(
-            {
-                "bdf": bdf,
-                "path": path,
-                "vendor_id": AMD,
-                "device_id": _digits(tree.read_hex(path + "/device"), 4),
-                "subsystem": f"{vendor}:{device}" if vendor and device else None,
-                "revision": _digits(tree.read_hex(path + "/revision"), 2),
-                "driver": tree.link_name(path + "/driver"),
-            }
-        )
+        vendor, subdevice = (_digits(tree.read_hex(f"{path}/subsystem_{part}"), 4) for part in ("vendor", "device"))
+        device: PciDevice = {
+            "bdf": bdf,
+            "path": path,
+            "vendor_id": AMD,
+            "device_id": _digits(tree.read_hex(path + "/device"), 4),
+            "subsystem": f"{vendor}:{subdevice}" if vendor and subdevice else None,
+            "revision": _digits(tree.read_hex(path + "/revision"), 2),
+            "driver": tree.link_name(path + "/driver"),
+            "held_by": None,
+        }
+        found.append({**device, "held_by": _held_by(tree, device)})
     return found

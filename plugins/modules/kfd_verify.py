@@ -28,7 +28,7 @@ options:
       - V(kfd) is C(release), C(kernel_flavour), C(board_present), C(board_supported), C(firmware_files),
         C(firmware_not_shadowed), C(dkms_built), C(module_signed), C(driver_bound), C(driver_reset_free), C(dri_nodes),
         C(kfd_node), C(kfd_open), C(kfd_ioctl), C(pcie_atomics), C(kfd_gpu_node), C(vram) and C(groups).
-      - V(host) is C(docker_engine), C(disk_space) and C(memory).
+      - V(host) is C(systemd), C(docker_engine), C(disk_space) and C(memory).
       - V(webui) is C(selftest), C(container_running), C(container_sees_gpu), C(webui_healthy), C(webui_not_exposed)
         and C(data_writable).
     type: list
@@ -57,8 +57,8 @@ options:
     type: str
   disk:
     description:
-      - Paths on whose file systems O(min_disk_mib) must be free; those of Docker and of the webuis' data if none is
-        named.
+      - Paths on whose file systems O(min_disk_mib) must be free, beside those of the engine's images, wherever it keeps
+        them, and of the webuis' data.
     type: list
     elements: str
     default: []
@@ -205,7 +205,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._checks import (
 )
 from ansible_collections.navilab.webui.plugins.module_utils._gather import ARGUMENTS, gather
 from ansible_collections.navilab.webui.plugins.module_utils._paths import written
-from ansible_collections.navilab.webui.plugins.module_utils._sysfs import unusable_root
+from ansible_collections.navilab.webui.plugins.module_utils._sysfs import opened
 from ansible_collections.navilab.webui.plugins.module_utils._types import Wanted
 
 WEBUI = {
@@ -232,7 +232,7 @@ def arguments(params: dict[str, Any]) -> tuple[dict[str, Any], Wanted]:
     asked = {name: params[name] for name in ARGUMENTS}
     data = [webui["data_dir"].rstrip("/") for webui in params["webuis"] if webui["data_dir"]]
     asked["files"] = [*asked["files"], *(path for each in data for path in written(each))]
-    asked["disk"] = [*(asked["disk"] or ["/var/lib/docker"]), *data]
+    asked["disk"] = [*asked["disk"], *data]
     wanted: Wanted = {
         "scope": params["scope"],
         "waive": params["waive"],
@@ -247,14 +247,15 @@ def arguments(params: dict[str, Any]) -> tuple[dict[str, Any], Wanted]:
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     asked, wanted = arguments(module.params)
-    problem = unusable_root(module.params["root"])
     try:
         validate(wanted)
     except ValueError as error:
-        problem = str(error)
-    if problem:
-        module.fail_json(msg=problem)
-    host = gather(**asked)
+        module.fail_json(msg=str(error))
+    with opened(module.params["root"]) as (root, problem):
+        if problem:
+            module.fail_json(msg=problem)
+        host = gather(**{**asked, "root": root})
+    host["root"] = module.params["root"]
     checks = evaluate(host, wanted)
     failure = first_failure(checks)
     result = {"changed": False, "checks": checks, "passed": failure is None, "first_failure": failure, "host": host}

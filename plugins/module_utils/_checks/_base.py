@@ -35,9 +35,12 @@ class Case:
     def __init__(self, facts: Facts, wanted: Wanted) -> None:
         self.facts = facts
         self.wanted = wanted
-        self.live = facts["live"]
+        self.complete = facts["complete"]
         self.kernel = tuple(facts["kernel"]["version"])
-        self.boards: list[Board] = [board for board in facts["boards"] if board["supported"]]
+        self.boards: list[Board] = used_boards(facts["boards"], wanted.get("gpus"))
+        self.left_out: list[Board] = [
+            board for board in facts["boards"] if board["supported"] and board not in self.boards
+        ]
         self.neighbours: list[Board] = [board for board in facts["boards"] if not board["supported"]]
         self.log = facts["kernel_log"]
         self.nodes: dict[int, KfdNode] = {node["index"]: node for node in facts["kfd"]["nodes"]}
@@ -51,14 +54,14 @@ class Case:
         return self.facts["docker"]["containers"].get(webui["name"])
 
     def each_board(self, evaluate: Callable[[Case, Board], Verdict]) -> Verdict:
-        """One verdict over the supported boards."""
+        """One verdict over the boards that are used."""
         if not self.boards:
             return skipped("there is no supported board")
         return together([(board["bdf"], evaluate(self, board)) for board in self.boards])
 
     def each_webui(self, evaluate: Callable[[Case, WantedWebui], Verdict]) -> Verdict:
         """One verdict over the webuis asked for."""
-        if not self.live:
+        if not self.complete:
             return skipped(UNKNOWN)
         if not self.webuis:
             return skipped("no webui was asked for")
@@ -98,6 +101,20 @@ def together(verdicts: Sequence[tuple[str, Verdict]]) -> Verdict:
     remedies = dict.fromkeys(verdict.remedy for _name, verdict in chosen if verdict.remedy)
     reasons = dict.fromkeys(verdict.reason for _name, verdict in chosen if verdict.reason)
     return Verdict(status, evidence, "; ".join(remedies), "; ".join(notes), "; ".join(reasons))
+
+
+def used_boards(boards: Iterable[Board], gpus: Sequence[str] | None = None) -> list[Board]:
+    """The supported boards at these addresses; without a choice all but those that a virtual machine has, and these too
+    where there is no other."""
+    supported = [board for board in boards if board["supported"]]
+    if gpus is not None:
+        return [board for board in supported if board["bdf"] in gpus]
+    return [board for board in supported if not board["held_by"]] or supported
+
+
+def why_unused(board: Board, otherwise: str = "left out by webui_gpus or webui_gpus_exclude") -> str:
+    """Why a supported board is not used."""
+    return f"held by {board['held_by']} for a virtual machine" if board["held_by"] else otherwise
 
 
 def named(items: Iterable[Board]) -> str:

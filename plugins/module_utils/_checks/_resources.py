@@ -5,42 +5,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .._sysfs import UNKNOWN
+from .._types import Disk, DiskNeed
 from ._base import Case, Verdict, failed, ok, skipped, together
 
 MEMORY_MIN_MIB = 6000  # what is left of 8 GB; a model in float32 takes about 5 GB while it loads
 DISK_MIN_MIB = 2048
+ELSEWHERE = "apt-get clean, docker system df, or another disk (docker_engine_data_root, webui_data_dir)"
 
 
 def disk_space(case: Case) -> Verdict:
-    if not case.live:
+    if not case.complete:
         return skipped(UNKNOWN)
-    least = case.wanted.get("min_disk_mib") or DISK_MIN_MIB
     disk = case.facts["disk"]
-    wanted = case.wanted.get("disk_paths")
-    paths = [path for path in (disk if wanted is None else wanted) if path in disk]
-    if not paths:
+    pools: dict[tuple[str, int | None], list[DiskNeed]] = {}
+    for need in _needs(case):
+        seen = disk.get(need["path"])
+        if seen:
+            # One pool with two sizes has a quota or a mount that nothing tells of, but for ZFS, whose sets differ so.
+            size = None if seen["fstype"] == "zfs" else seen["total_mib"]
+            pools.setdefault((seen["pool"] or seen["path_seen"] or need["path"], size), []).append(need)
+    if not pools:
         return skipped("no path was asked for")
-    verdicts = []
-    for path in paths:
-        seen = disk[path]
-        if seen["free_mib"] is None:
-            verdicts.append((path, skipped("the file system does not tell")))
-            continue
-        text = f"{seen['free_mib']} MiB free on the file system of {seen['path_seen']}"
-        if seen["read_only"]:
-            verdicts.append(
-                (path, failed("read-only file system", "mount it read-write (see `dmesg` for a failing disk)"))
-            )
-        elif seen["free_mib"] < least:
-            remedy = (
-                f"free some there, {least} MiB are needed (apt-get clean, docker system df), "
-                "or use another disk (docker_engine_data_root, webui_data_dir)"
-            )
-            verdicts.append((path, failed(text, remedy)))
-        else:
-            verdicts.append((path, ok(text)))
-    return together(verdicts)
+    return together(
+        [
+            (", ".join(dict.fromkeys(need["path"] for need in needs)), _pool(case, disk[needs[0]["path"]], needs))
+            for needs in pools.values()
+        ]
+    )
+
+
+def _needs(case: Case) -> Sequence[DiskNeed]:
+    wanted = case.wanted.get("disk")
+    if wanted is not None:
+        return wanted
+    least, paths = case.wanted.get("min_disk_mib") or DISK_MIN_MIB, case.wanted.get("disk_paths")
+    return [
+        {"path": path, "mib": least, "what": "", "remedy": ELSEWHERE, "share": ""}
+        for path in (case.facts["disk"] if paths is None else paths)
+    ]
+
+
+def _pool(case: Case, seen: Disk, needs: Sequence[DiskNeed]) -> Verdict:
+    """One file system and all that is to come to it."""
+    if seen["read_only"]:
+        return failed("read-only file system", "mount it read-write (see `dmesg` for a failing disk)")
+    if seen["free_mib"] is None:
+        return skipped("the file system does not tell" if case.facts["live"] else UNKNOWN)
+    shares: dict[str, int] = {}
+    for need in needs:
+        shares[need["share"]] = max(shares.get(need["share"], 0), need["mib"])
+    total = sum(shares.values())
+    text = f"{seen['free_mib']} MiB free on the file system of {seen['path_seen']}"
+    if seen["free_mib"] >= total:
+        return ok(text)
+    what = [f"{mib} for {' and '.join(_what(needs, share))}" for share, mib in shares.items() if _what(needs, share)]
+    why = f": {' + '.join(what)}" if len(what) > 1 else what[0].removeprefix(f"{total}") if what else ""
+    remedies = ", ".join(dict.fromkeys(need["remedy"] for need in needs if need["remedy"]))
+    return failed(text, f"free some there, {total} MiB are needed{why}; {remedies}")
+
+
+def _what(needs: Sequence[DiskNeed], share: str) -> list[str]:
+    return list(dict.fromkeys(need["what"] for need in needs if need["share"] == share and need["what"]))
 
 
 def memory(case: Case) -> Verdict:
@@ -48,7 +76,7 @@ def memory(case: Case) -> Verdict:
     memory = case.facts["memory"]
     total, available, swap = memory["total_mib"], memory["available_mib"], memory["swap_mib"] or 0
     if total is None:
-        return skipped("/proc/meminfo does not tell" if case.live else UNKNOWN)
+        return skipped("/proc/meminfo does not tell" if case.complete else UNKNOWN)
     text = f"{total} MiB of memory, {swap} MiB of swap"
     if total < least:
         return failed(text, f"fit memory: {least} MiB are needed, or loading a model ends in the out-of-memory killer")

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 
+from .._filesystems import unfit
 from .._paths import model_folder, written
-from .._types import WantedWebui
+from .._sysfs import UNKNOWN
+from .._types import Disk, WantedWebui
 from ._base import SITE, Case, Verdict, failed, ok, skipped
 
 
@@ -23,6 +25,8 @@ def selftest(case: Case) -> Verdict:
 def _webui_healthy_one(case: Case, webui: WantedWebui) -> Verdict:
     name, container = webui["name"], case.container(webui)
     http = case.facts["http"].get(name) or {"ready": False, "status": None, "models": None, "error": "not asked"}
+    if http["error"] == UNKNOWN:
+        return skipped(UNKNOWN)
     url = f"http://127.0.0.1:{webui['port']}"
     if http["ready"]:
         return ok(f"{url} answers and lists {http['models']} model(s)")
@@ -73,38 +77,46 @@ def webui_not_exposed(case: Case) -> Verdict:
     return case.each_webui(_webui_not_exposed_one)
 
 
+def _disk_of(case: Case, path: str) -> Disk | None:
+    """What was gathered of a path's file system, or of the nearest directory above it that was asked for."""
+    above = [seen for seen in case.facts["disk"] if path == seen or path.startswith(seen.rstrip("/") + "/")]
+    return case.facts["disk"][max(above, key=len)] if above else None
+
+
 def _data_writable_one(case: Case, webui: WantedWebui) -> Verdict:
     data = (webui.get("data_dir") or "").rstrip("/")
     if not data:
         return skipped("no data directory was named")
     container = case.container(webui)
     access = container["access"] if container else None
-    uid = webui.get("uid")
-    if uid is None and access:
-        uid = access["uid"]
+    # The process decides, where there is one: an image of somebody else's has a user of its own.
+    uid = access["uid"] if access else webui.get("uid")
     files = case.facts["files"]
     if data not in files:
         return skipped("its state was not gathered")
     if uid is None:
         return skipped("the webui's uid is not known")
-    disk = case.facts["disk"].get(data)
+    disk = _disk_of(case, data)
     if disk and disk["read_only"]:
         return failed(f"{data} lies on a read-only file system", "mount it read-write (see `dmesg` for a failing disk)")
     groups = {access["gid"], *access["groups"]} if access else set()
+    kind = unfit(disk["fstype"]) if disk else ""
+    elsewhere = f"set webui_data_dir to a disk of the host's own, since {data} lies on {kind}"
+    site = elsewhere if kind else SITE.format("webui")
     for path in written(data):
         seen = files.get(path)
         if seen is None or (not seen["exists"] and path != data):
             continue
         if not seen["exists"] or seen["kind"] not in ("dir", "link"):
-            return failed(f"{path} is {'no directory' if seen['exists'] else 'missing'}", SITE.format("webui"))
+            return failed(f"{path} is {'no directory' if seen['exists'] else 'missing'}", site)
         mode = int(seen["mode"] or "0", 8)
         shift = 6 if seen["uid"] == uid else 3 if seen["gid"] in groups else 0
         if seen["kind"] == "dir" and uid != 0 and mode >> shift & 3 != 3:
             return failed(
                 f"{path} belongs to {seen['uid']}:{seen['gid']} with mode {seen['mode']}; the webui is uid {uid}",
-                f"{SITE.format('webui')}, or chown {uid} {path}",
+                site if kind else f"{site}, or chown {uid} {path}",
             )
-    return ok(f"{data} can be written by uid {uid}")
+    return ok(f"{data} can be written by uid {uid}", f"it lies on {kind}" if kind else "")
 
 
 def data_writable(case: Case) -> Verdict:

@@ -22,6 +22,7 @@ class Wants(TypedDict, total=False):
     """Arguments of host_info. A path may start with ``~``, the home of `user`."""
 
     user: str
+    groups: list[str]
     packages: list[str]
     files: list[str]
     disk: list[str]

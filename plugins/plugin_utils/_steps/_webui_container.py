@@ -10,12 +10,13 @@ import json
 import re
 from typing import Any, TypedDict
 
+from ansible_collections.navilab.webui.plugins.module_utils._hardware import GROUPS
 from ansible_collections.navilab.webui.plugins.module_utils._paths import CACHE, DATA, MODELS
 from ansible_collections.navilab.webui.plugins.module_utils._types import Board, Facts, SelftestVerdict
 
 from .._selftest_record import SCRIPT
 from ._base import Settings
-from ._webui_profiles import vram_flags
+from ._webui_profiles import requires_of, vram_flags
 
 CONTAINER_PORT = 7860
 LISTEN = "127.0.0.1"  # where readiness is looked for and the ssh -L line ends; ::1 and 127.0.0.2 are not
@@ -23,6 +24,7 @@ MOUNT = "/dockerx"
 HOME = "/home/webui"
 SCRATCH = ("/tmp", HOME)  # noqa: S108 -- paths in the container
 SPEC_LABEL = "navilab.webui.spec"
+BOARD_LABEL = "navilab.webui.board"
 TCMALLOC = "/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4"
 # Any answer below 500 is alive: /internal/ping is 404 with --nowebui.
 HEALTH = (
@@ -52,11 +54,13 @@ class _Instance(TypedDict):
     data_dir: str
     devices: list[str]
     memory_mib: int
+    uid: int | None
 
 
 class Instance(_Instance, total=False):
     """One webui: on a board, or on the CPU (`board` None, `bdf` ""). `test` is the self-test that is kept, `data` its
-    directory below `data_dir`, which all share; `container` and `actions` are there where nothing stops the host."""
+    directory below `data_dir`, which all share; `uid` is that of its process, None where the image decides and does not
+    say; `container` and `actions` are there where nothing stops the host."""
 
     container: dict[str, Any]
     actions: list[str]
@@ -108,16 +112,18 @@ def _environment(profile: dict[str, Any], settings: Settings) -> dict[str, str]:
 
 
 def device_groups(facts: Facts, devices: list[str]) -> list[str]:
-    """Numeric GIDs of the nodes' owners and of the host's GPU groups: names differ between host and image."""
-    gids = {group for group in facts["groups"].values() if group is not None}
+    """Numeric GIDs of the nodes' owners and of the host's GPU groups: names differ between host and image. Of these
+    alone, since other groups are among the facts only where another step has asked for them."""
+    gids = {facts["groups"][name] for name in GROUPS if facts["groups"].get(name) is not None}
     gids |= {node["gid"] for node in (facts["kfd"]["device"], *facts["drm"]) if node["path"] in devices and node["gid"]}
-    return [str(gid) for gid in sorted(gids) if gid != 0]
+    return [str(gid) for gid in sorted(gid for gid in gids if gid)]
 
 
 def container_of(facts: Facts, instance: Instance, profile: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """The container as community.docker.docker_container takes it."""
     user = facts["user"]
-    own = profile.get("own_image", True)
+    own, requires = profile.get("own_image", True), requires_of(profile)
+    confined = own and not requires.get("sudo")
     container = {
         "name": instance["name"],
         "image": instance["image"],
@@ -128,10 +134,10 @@ def container_of(facts: Facts, instance: Instance, profile: dict[str, Any], sett
         "devices": [f"{path}:{path}:rwm" for path in instance["devices"]],
         "volumes": [f"{instance['data_dir']}:{MOUNT}"],
         "published_ports": [f"{settings['listen']}:{instance['port']}:{CONTAINER_PORT}"],
-        "read_only": own,
+        "read_only": own and not requires.get("writable_root"),
         "tmpfs": [f"{path}:rw,exec,nosuid,nodev,mode=1777" for path in SCRATCH] if own else [],
-        "security_opts": ["no-new-privileges:true"] if own else [],
-        "cap_drop": ["ALL"] if own else [],
+        "security_opts": ["no-new-privileges:true"] if confined else [],
+        "cap_drop": ["ALL"] if confined else [],
         "memory": f"{instance['memory_mib']}M",
         "shm_size": settings["shm_size"],
         "restart_policy": settings["restart_policy"],
@@ -149,7 +155,7 @@ def container_of(facts: Facts, instance: Instance, profile: dict[str, Any], sett
     container["labels"] = {
         SPEC_LABEL: hashlib.sha256(json.dumps(container, sort_keys=True).encode()).hexdigest(),
         "navilab.webui.profile": instance["profile"],
-        "navilab.webui.board": instance["bdf"],
+        BOARD_LABEL: instance["bdf"],
     }
     return container
 

@@ -5,19 +5,30 @@
 
 from __future__ import annotations
 
+from typing import Any, TypedDict
+
+from ansible_collections.navilab.webui.plugins.module_utils._hardware import GROUPS
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts
 
 from .._text import problem
 from ._base import FORGET, Plan, Settings, Step, Variables, Wants
 
 
+class Membership(TypedDict):
+    """A user and a group that it is in."""
+
+    user: str
+    group: str
+
+
 class GpuAccessPlan(Plan):
-    """Names of groups; `record` is what the role has put the user into, ever, by user."""
+    """Names of groups; `leave` may be about other users than `user`, `record` is what the role has put whom into, ever,
+    by user."""
 
     user: str
     create: list[str]
     join: list[str]
-    leave: list[str]
+    leave: list[Membership]
     record: dict[str, dict[str, list[str]]]
 
 
@@ -26,7 +37,11 @@ def settings(variables: Variables) -> Settings:
 
 
 def wants(settings: Settings) -> Wants:
-    return {"user": settings["user"]}
+    wanted: Wants = {"user": settings["user"]}
+    # The facts of every host have video and render.
+    if settings["state"] == "present" and set(settings["groups"]) - set(GROUPS):
+        wanted["groups"] = [name for name in settings["groups"] if name not in GROUPS]
+    return wanted
 
 
 def plan(facts: Facts, settings: Settings) -> GpuAccessPlan:
@@ -38,13 +53,13 @@ def plan(facts: Facts, settings: Settings) -> GpuAccessPlan:
     }  # fmt: skip
     name, groups = settings["user"], user["groups"] if user else []
     if settings["state"] == "absent":
-        found["leave"] = [group for group in record.get("joined", {}).get(name, []) if group in groups]
-        found["actions"] = [f"take {name} out of group {group}" for group in found["leave"]]
+        found["leave"] = _leave(record, name, groups)
+        found["actions"] = [f"take {each['user']} out of group {each['group']}" for each in found["leave"]]
         if record and not found["actions"]:
             found["actions"] = [FORGET]
         return found
-    if not user or not user["exists"]:
-        found["problems"] = [user_problem(name)]
+    found["problems"] = user_problems(facts, name)
+    if found["problems"]:
         return found
     found["create"] = [group for group in settings["groups"] if facts["groups"].get(group) is None]
     found["join"] = [group for group in settings["groups"] if group not in groups]
@@ -61,13 +76,29 @@ def plan(facts: Facts, settings: Settings) -> GpuAccessPlan:
     return found
 
 
-def user_problem(name: str) -> Check:
-    """The check that the lab user is an account of the host."""
-    return problem(
-        "user_exists",
-        f"there is no user '{name}' on this host",
-        "set navilab_user to an account of the host, or make it",
-    )
+def _leave(record: dict[str, Any], user: str, groups: list[str]) -> list[Membership]:
+    """What the role has joined, whoever was the lab user then. The facts know the groups of today's alone; of others
+    the record is believed, and gpasswd says where somebody was faster."""
+    return [
+        {"user": name, "group": group}
+        for name, joined in record.get("joined", {}).items()
+        for group in joined
+        if name != user or group in groups
+    ]
+
+
+def user_problems(facts: Facts, name: str) -> list[Check]:
+    """The checks that the lab user is an account of the host, and a person's."""
+    user, remedy = facts["user"], "set navilab_user to an account of the host, or make it (adduser NAME)"
+    if not name:
+        evidence = "nobody is named: navilab_user is empty, and the account that Ansible runs as has no name"
+        return [problem("user_exists", evidence, remedy)]
+    if not user or not user["exists"]:
+        return [problem("user_exists", f"there is no user '{name}' on this host", remedy)]
+    if user["uid"] == 0:
+        evidence = f"the webui would run as {name} and its data be root's"
+        return [problem("user_not_root", evidence, f"{remedy}; ansible_user may stay root")]
+    return []
 
 
 STEP = Step("gpu_access", settings, wants, plan, stale_after=frozenset({"gpu_access", "reboot"}))

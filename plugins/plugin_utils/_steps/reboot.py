@@ -39,7 +39,7 @@ def _firmware(facts: Facts) -> list[str]:
     reasons = []
     firmware = facts["firmware"]
     for board in facts["boards"]:
-        if not board["supported"]:
+        if not board["supported"] or board["held_by"]:
             continue
         on_disk, loaded = firmware["mec_by_board"].get(board["bdf"]), board["mec_fw_loaded"]
         if board["driver"] is None and facts["driver"]["loaded"] and firmware["since_boot"]:
@@ -60,7 +60,9 @@ class RebootPlan(Plan):
 
 def plan(facts: Facts, settings: Settings) -> RebootPlan:
     reasons = [*_kernel(facts), *_driver(facts), *_firmware(facts)]
-    waiting = [board for board in facts["boards"] if board["supported"] and board["driver"] is None]
+    waiting = [
+        board for board in facts["boards"] if board["supported"] and board["driver"] is None and not board["held_by"]
+    ]
     return {
         "actions": [f"reboot required: {reason}" for reason in reasons],
         "problems": [],

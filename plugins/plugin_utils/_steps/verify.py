@@ -11,6 +11,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._types import Check,
 from .._text import problem_lines
 from . import webui
 from ._base import Plan, Settings, Step, Variables, Wants
+from ._disk import data_needs
 from ._webui_container import LISTEN, Instance
 
 
@@ -21,14 +22,16 @@ class VerifyPlan(Plan):
 
 
 def settings(variables: Variables) -> Settings:
-    return {**variables["verify"], "webui": webui.settings(variables), "waive": variables["_common"]["waive"]}
+    state = (variables.get("amdgpu_dkms") or {}).get("__amdgpu_dkms_state")  # read where that role is in the run
+    found = {**variables["verify"], "webui": webui.settings(variables), "waive": variables["_common"]["waive"]}
+    return {**found, "amdgpu_dkms": None if state is None else state == "present"}
 
 
 def wants(settings: Settings) -> Wants:
     return webui.wants(settings["webui"])
 
 
-def webuis(instances: list[Instance], uid: int | None) -> list[WantedWebui]:
+def webuis(instances: list[Instance]) -> list[WantedWebui]:
     """The webuis of a plan, as the checks take them."""
     return [
         {
@@ -39,7 +42,7 @@ def webuis(instances: list[Instance], uid: int | None) -> list[WantedWebui]:
             "selftest": instance["selftest"],
             "listen": LISTEN,
             "data_dir": f"{instance['data_dir']}/{instance['data']}",
-            "uid": uid,
+            "uid": instance["uid"],
         }
         for instance in instances
     ]
@@ -53,7 +56,10 @@ def plan(facts: Facts, settings: Settings) -> VerifyPlan:
             "scope": settings["scope"],
             "waive": settings["waive"],
             "user": settings["webui"]["user"],
-            "webuis": webuis(wanted["instances"], wanted["uid"]),
+            "amdgpu_dkms": settings["amdgpu_dkms"],
+            "webuis": webuis(wanted["instances"]),
+            "gpus": webui.gpus_of(wanted["instances"]),
+            "disk": data_needs(facts, settings["webui"], _checks.DISK_MIN_MIB),
             "min_memory_mib": settings["min_memory_mib"],
         },
     )

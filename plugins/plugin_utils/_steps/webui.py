@@ -6,18 +6,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.navilab.webui.plugins.module_utils import _checks, _paths
-from ansible_collections.navilab.webui.plugins.module_utils._types import Board, Check, Facts
+from ansible_collections.navilab.webui.plugins.module_utils._docker_config import DEFAULT_ROOT
+from ansible_collections.navilab.webui.plugins.module_utils._filesystems import passing, unfit
+from ansible_collections.navilab.webui.plugins.module_utils._types import Board, Check, Facts, Questions
 
 from .. import _selftest_record
-from .._text import problem
+from .._text import problem, without_login
 from ._base import FORGET, Connection, Plan, Settings, Step, Variables, Wants, file_of, is_installed
-from ._webui_container import LISTEN, SPEC_LABEL, Instance, container_of, selftest_container
-from ._webui_profiles import choose_profile, image_of
+from ._webui_container import BOARD_LABEL, LISTEN, SPEC_LABEL, Instance, container_of, selftest_container
+from ._webui_gpus import Choice, choose, numbers, remembered, suffix
+from ._webui_profiles import choose_profile, image_of, requirement_problems, requires_of, unmet
 from .docker_engine import CLIENT_PACKAGE
-from .gpu_access import user_problem
+from .gpu_access import user_problems
 
 STOPPED = ("created", "exited", "dead")
 GPUS_AT_MOST = 4
@@ -32,8 +36,8 @@ _FORMS = {
 
 
 class WebuiPlan(Plan):
-    """`instances` is one entry a board, `selftests` one container a board whose image has not been tested on it;
-    `act_on` names the instances whose container differs."""
+    """`instances` is one entry a board that is used, `selftests` one container a board whose image has not been tested
+    on it; `act_on` names the instances whose container differs."""
 
     state: str
     instances: list[Instance]
@@ -46,28 +50,34 @@ class WebuiPlan(Plan):
     remove_images: list[str]
     uid: int | None
     gid: int | None
-    record: dict[str, list[str]]
+    record: dict[str, Any]
+    questions: Questions
 
 
 def settings(variables: Variables) -> Settings:
     """The variables, with the profiles and their images as they are known now, and what of other roles matters."""
-    own, common = variables["webui"], variables["_common"]
+    own, common, engine = variables["webui"], variables["_common"], variables["docker_engine"]
     return {
         **own,
-        "profiles": {**own["profiles"], **own["profiles_extra"]},
+        "profiles": {**own["profiles"], **_profiles(own["profiles_extra"])},
         "images": {**common["images_published"], **own["images"]},
         "image_registry": variables["image"]["registry"],
-        "data_root": variables["docker_engine"]["daemon"].get("data-root")
-        or variables["docker_engine"]["data_root"]
-        or "/var/lib/docker",
-        "registry_cas": variables["docker_engine"]["registry_cas"],
+        "daemon": engine["daemon"],
+        "data_root": engine["daemon"].get("data-root") or engine["data_root"] or "",
+        "engine_restart_ok": engine["restart_ok"],
+        "registry_cas": engine["registry_cas"],
         "waive": common["waive"],
         "selftest_waive": common["waive"].get("selftest", ""),
     }
 
 
+def _profiles(extra: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """A user's profiles; what is none is not known then."""
+    return {name: profile for name, profile in extra.items() if isinstance(profile, Mapping)}
+
+
 def wants(settings: Settings) -> Wants:
-    suffixes = ["", *(f"-{number}" for number in range(2, GPUS_AT_MOST + 1))]
+    suffixes = [suffix(number) for number in range(1, GPUS_AT_MOST + 1)]
     data_dir = str(settings["data_dir"]).rstrip("/")
     images = {settings["image"], *settings["images"].values()}
     images |= {profile.get("image", "") for profile in settings["profiles"].values()}
@@ -85,7 +95,7 @@ def wants(settings: Settings) -> Wants:
             *(f"{data_dir}/{folder}" for folder in _model_folders(settings)),
             *(_model_path(data_dir, model) for model in settings["models"]),
         ],
-        "disk": [settings["data_root"], data_dir],
+        "disk": [settings["data_root"] or DEFAULT_ROOT, data_dir],
         "images": sorted(images - {""}),
         "registry_ca": "\n".join(settings["registry_cas"].values()),
     }
@@ -100,9 +110,16 @@ def _model_path(data_dir: str, model: dict[str, Any]) -> str:
     return f"{data_dir}/{_paths.model_folder(model.get('folder', _paths.MODEL_FOLDER))}/{model['name']}"
 
 
-def kfd_gate(facts: Facts, settings: Settings) -> list[Check]:
+def gpus_of(instances: Sequence[Instance]) -> list[str] | None:
+    """The boards that the checks are about; None, which is their own choice, where no webui uses one."""
+    return [instance["bdf"] for instance in instances if instance["bdf"]] or None
+
+
+def kfd_gate(facts: Facts, settings: Settings, gpus: list[str] | None) -> list[Check]:
     """The first reason why KFD does not see a board: its container would start and then say 'no GPU'."""
-    checks = _checks.evaluate(facts, {"scope": ["kfd"], "user": settings["user"], "waive": settings["waive"]})
+    checks = _checks.evaluate(
+        facts, {"scope": ["kfd"], "user": settings["user"], "waive": settings["waive"], "gpus": gpus}
+    )
     failed = _checks.first_failure(checks)
     return [failed] if failed else []
 
@@ -117,8 +134,8 @@ def gate(facts: Facts, settings: Settings, _connection: Connection) -> list[Chec
     if not is_installed(facts, CLIENT_PACKAGE):
         evidence = f"{CLIENT_PACKAGE} is not installed, which Ansible needs to talk to the engine"
         problems.append(problem("docker_engine", evidence, "run site.yml --tags docker_engine"))
-    uses_board = any(instance["bdf"] for instance in found["instances"])
-    return problems or (kfd_gate(facts, settings) if uses_board else [])
+    gpus = gpus_of(found["instances"])
+    return problems or (kfd_gate(facts, settings, gpus) if gpus else [])
 
 
 def _container_actions(facts: Facts, instance: Instance) -> list[str]:
@@ -149,28 +166,52 @@ def _memory_mib(facts: Facts, settings: Settings, share: int) -> int:
     return max(4096, ((facts["memory"]["total_mib"] or 0) - 2048) // max(share, 1))
 
 
-def _instances(facts: Facts, settings: Settings) -> tuple[list[Instance], list[Check]]:
-    on_cpu = not settings["profiles"].get(settings["profile"], {}).get("gpu", True)
-    boards: list[Board | None] = [None] if on_cpu else [board for board in facts["boards"] if board["supported"]]
-    home = (facts["user"]["home"] if facts["user"] else None) or ""
-    data_dir = re.sub(r"^~(?=/|$)", home, settings["data_dir"]).rstrip("/")
+def _home(facts: Facts) -> str | None:
+    return facts["user"]["home"] if facts["user"] else None
+
+
+def data_dir_of(facts: Facts, settings: Settings) -> str:
+    """The data directory by the name that it has among the facts."""
+    return _paths.expand(settings["data_dir"].rstrip("/"), _home(facts)).rstrip("/")
+
+
+def _process_uid(facts: Facts, profile: str, settings: Settings) -> int | None:
+    """The UID of a webui's process: somebody else's image has its own."""
+    found = settings["profiles"].get(profile, {})
+    if not found.get("own_image", True):
+        uid: int | None = requires_of(found).get("uid")
+        return uid
+    return facts["user"]["uid"] if facts["user"] else None
+
+
+def _instances(facts: Facts, settings: Settings, used: Sequence[Board] | None) -> tuple[list[Instance], list[Check]]:
+    """One webui a board, or one on the processor where `used` is None."""
+    boards: Sequence[Board | None] = [None] if used is None else used
+    given = numbers(facts, settings, used or [])
+    data_dir = data_dir_of(facts, settings)
     instances: list[Instance] = []
     problems: list[Check] = []
-    for number, board in enumerate(boards):
+    for board in boards:
+        number = given[board["bdf"]] if board else 1
 
         def tested(name: str, board: Board | None = board) -> dict[str, Any] | None:
             if _untestable(name, settings):
                 return None
             return _selftest_record.kept(facts, board, name, image_of(name, settings))
 
-        profile, reason, misfits = choose_profile(board, facts["kernel"]["version"], settings, tested)
+        profile, reason, misfits = choose_profile(
+            board,
+            facts["kernel"]["version"],
+            settings,
+            tested,
+            lambda name: unmet(facts, settings, settings["profiles"][name]),
+        )
         test = tested(profile) if profile else None
         if misfits and misfits not in problems:
             problems.append(misfits)
-        suffix = "" if number == 0 else f"-{number + 1}"
         instances.append(
             {
-                "name": settings["name"] + suffix,
+                "name": settings["name"] + suffix(number),
                 "board": board,
                 "bdf": board["bdf"] if board else "",
                 "board_name": board["name"] if board else "CPU",
@@ -180,15 +221,16 @@ def _instances(facts: Facts, settings: Settings) -> tuple[list[Instance], list[C
                 "test": test,
                 "selftest": _selftest_record.check(test, _untestable(profile, settings)),
                 "image": image_of(profile, settings),
-                "port": settings["port"] + number,
-                "url": f"http://{LISTEN}:{settings['port'] + number}",
-                "data": _paths.DATA + suffix,
+                "port": settings["port"] + number - 1,
+                "url": f"http://{LISTEN}:{settings['port'] + number - 1}",
+                "data": _paths.DATA + suffix(number),
                 "data_dir": data_dir,
                 # A board whose driver is not up yet has no render node; the checks before the container's start say so.
                 "devices": [path for path in (facts["kfd"]["device"]["path"], board["render_node"]) if path]
                 if board
                 else [],
                 "memory_mib": _memory_mib(facts, settings, len(boards)),
+                "uid": _process_uid(facts, profile, settings),
             }
         )
     return instances, problems
@@ -206,8 +248,8 @@ def _settings_problems(facts: Facts, settings: Settings, instances: list[Instanc
     problems: list[Check] = []
     recorded = (facts["records"].get("webui") or {}).get("containers", [])
     user = facts["user"]
-    if not user or not user["exists"]:
-        problems.append(user_problem(settings["user"]))
+    known = bool(user and user["exists"])
+    problems += user_problems(facts, settings["user"])
     if settings["image_source"] == "build" and not settings["image_registry"]:
         problems.append(
             problem(
@@ -251,19 +293,35 @@ def _settings_problems(facts: Facts, settings: Settings, instances: list[Instanc
                     "stop that program, or set webui_port for this host",
                 )
             )
-    data_dir = instances[0]["data_dir"] if instances else "/-"
+    problems += requirement_problems(settings["profiles"])
     for name, (form, wanted) in _FORMS.items():
         if not re.fullmatch(form, str(settings[name])):
             problems.append(problem("variables", f"webui_{name} is '{settings[name]}'", f"write {wanted}"))
-    if re.search(r"[:\n]", data_dir) or not _paths.ownable(data_dir):
-        problems.append(
-            problem(
-                "data_writable",
-                f"webui_data_dir is '{settings['data_dir']}'",
-                "give an absolute directory of its own, or one below ~; Docker takes no colon in it",
-            )
-        )
+    data_dir, wanted = data_dir_of(facts, settings), settings["data_dir"]
+    below_home = wanted == "~" or wanted.startswith("~/")
+    bad = not _paths.plain(data_dir) or not _paths.ownable(data_dir)
+    if instances and bad and (known or not below_home):  # whoever does not exist has no home either
+        home = _home(facts) if below_home else None
+        why = f", and the home of {settings['user']} is {home!r}" if home else f", and {settings['user']} has no home"
+        remedy = "give an absolute directory of its own, or one below ~; Docker takes no colon in it"
+        if below_home:
+            remedy = "set webui_data_dir to an absolute directory of its own for this host, like /srv/dockerx"
+        problems.append(problem("data_writable", f"webui_data_dir is '{wanted}'{why if below_home else ''}", remedy))
     return problems
+
+
+def _lies_on(facts: Facts, data_dir: str) -> str:
+    """What keeps root from giving a user directories there, by the kind of its file system; empty if nothing does."""
+    disk = facts["disk"].get(data_dir)
+    return unfit(disk["fstype"]) if disk else ""
+
+
+def _established(facts: Facts, paths: Sequence[str], uid: int | None) -> bool:
+    """Whether the directories are there, and their owner can write them: then it does not matter what root may do."""
+    seen = [file_of(facts, path) for path in paths]
+    return all(
+        each["kind"] == "dir" and each["uid"] == uid and int(each["mode"] or "0", 8) & 0o300 == 0o300 for each in seen
+    )
 
 
 def _image_problems(facts: Facts, instances: list[Instance]) -> list[Check]:
@@ -293,7 +351,10 @@ def _model_actions(facts: Facts, settings: Settings, data_dir: str) -> list[dict
     for model in settings["models"]:
         path = _model_path(data_dir, model)
         if not file_of(facts, path)["exists"]:
-            models.append({**model, "path": path})
+            # A login or a token in the address stays in the variable: a plan is shown and kept.
+            open_url = re.sub(r"[?#].*", "", without_login(str(model.get("url") or "")))
+            own = {"url": open_url, "secret": open_url != model["url"]} if "url" in model else {}
+            models.append({**model, **own, "path": path})
     return models
 
 
@@ -313,7 +374,7 @@ def _empty(facts: Facts, settings: Settings) -> WebuiPlan:
         "state": settings["state"], "instances": [], "directories": [], "models": [], "pull": [], "act_on": [],
         "selftests": [], "remove_containers": [], "remove_images": [],
         "uid": user["uid"] if user else None, "gid": user["gid"] if user else None,
-        "record": facts["records"].get("webui") or {},
+        "record": facts["records"].get("webui") or {}, "questions": {},
     }  # fmt: skip
 
 
@@ -334,12 +395,55 @@ def _absent(facts: Facts, settings: Settings) -> WebuiPlan:
     return found
 
 
+def _directories(settings: Settings, instances: Sequence[Instance], data_dir: str) -> list[str]:
+    """All that the role makes, the data directory first."""
+    model_folders = _model_folders(settings)
+    below = [
+        _paths.CACHE,
+        *(instance["data"] for instance in instances),
+        *([_paths.MODELS] if model_folders else []),
+        *model_folders,
+    ]
+    return [data_dir, *(f"{data_dir}/{part}" for part in below)]
+
+
+def _stale_containers(facts: Facts, choice: Choice, instances: Sequence[Instance]) -> dict[str, str]:
+    """Containers of ours whose board gets no webui, or one of another name: by name, why."""
+    why = {board["bdf"]: f"is {reason}" for board, reason in choice.left_out}
+    why |= {instance["bdf"]: f"has {instance['name']}" for instance in instances if instance["bdf"]}
+    wanted = {instance["name"] for instance in instances}
+    found = {}
+    for name, container in facts["docker"]["containers"].items():
+        labels = container["labels"] if container else {}
+        board = str(labels.get(BOARD_LABEL) or "")
+        if SPEC_LABEL in labels and name not in wanted and board in why:
+            found[name] = f"board {board} {why[board]}"
+    return found
+
+
 def plan(facts: Facts, settings: Settings) -> WebuiPlan:
     if settings["state"] == "absent":
         return _absent(facts, settings)
     found = _empty(facts, settings)
-    instances, problems = _instances(facts, settings)
+    on_cpu = not settings["profiles"].get(settings["profile"], {}).get("gpu", True)
+    choice = Choice([], [], []) if on_cpu else choose(facts, settings)
+    instances, problems = _instances(facts, settings, None if on_cpu else choice.used)
+    problems = choice.problems + problems
     problems += _settings_problems(facts, settings, instances) + _image_problems(facts, instances)
+    data_dir = data_dir_of(facts, settings)
+    directories = _directories(settings, instances, data_dir)
+    models = _model_actions(facts, settings, data_dir)
+    foreign = _lies_on(facts, data_dir) if instances else ""
+    settled = _established(facts, directories, found["uid"])
+    if foreign and not (settled and not models) and "data_writable" not in settings["waive"]:
+        problems.append(
+            problem(
+                "data_writable",
+                f"{data_dir} lies on {foreign}",
+                "set webui_data_dir to a directory on a disk of the host's own; if root may write there all the same, "
+                "say so: navilab_waive: {data_writable: your reason}",
+            )
+        )
     images = {instance["image"] for instance in instances if instance["image"]}
     found["instances"], found["problems"] = instances, problems
     found["warnings"] = [
@@ -348,30 +452,32 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
         for each in instances
         if each["profile"]
     ]
+    found["warnings"] += [f"{board['bdf']} {board['name']} is not used: {why}" for board, why in choice.left_out]
+    if foreign:
+        found["warnings"].append(f"{data_dir} lies on {foreign}")
     found["pull"] = sorted(image for image in images if not facts["docker"]["images"].get(image))
+    found["questions"] = {"images": found["pull"]} if found["pull"] else {}
     if problems or not instances:
         return found
     for instance in instances:
         instance["container"] = container_of(facts, instance, settings["profiles"][instance["profile"]], settings)
         instance["actions"] = _container_actions(facts, instance)
 
-    data_dir = instances[0]["data_dir"]
-    model_folders = _model_folders(settings)
-    below = [
-        _paths.CACHE,
-        *(instance["data"] for instance in instances),
-        *([_paths.MODELS] if model_folders else []),
-        *model_folders,
-    ]
-    for path in [data_dir, *(f"{data_dir}/{part}" for part in below)]:
+    stale = _stale_containers(facts, choice, instances)
+    found["remove_containers"] = list(stale)
+    found["actions"] = [f"remove container {name}, since {why}" for name, why in stale.items()]
+    for path in directories:
         seen = file_of(facts, path)
-        if seen["kind"] == "link":
+        if seen["kind"] == "link" or (foreign and settled):
             continue
         if not seen["exists"] or (seen["uid"], seen["gid"]) != (found["uid"], found["gid"]):
             found["directories"].append(path)
             found["actions"].append(f"{'take over' if seen['exists'] else 'make'} directory {path}")
+    disk = facts["disk"].get(data_dir)
+    if found["directories"] and disk and passing(disk["fstype"]):
+        found["warnings"].append(f"{data_dir} lies on {passing(disk['fstype'])}")
     found["directories"] = _leaves(facts, found["directories"])
-    found["models"] = _model_actions(facts, settings, data_dir)
+    found["models"] = models
     found["actions"] += [f"fetch model {model['name']}" for model in found["models"]]
     found["actions"] += [f"pull image {reference}" for reference in found["pull"]]
     untested = [each for each in instances if not each["test"] and not _untestable(each["profile"], settings)]
@@ -392,6 +498,9 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
         ),
         "images": sorted({*record.get("images", []), *found["pull"]}),
     }
+    boards = remembered(facts, settings, numbers(facts, settings, choice.used))
+    if boards:
+        found["record"]["boards"] = boards
     return found
 
 

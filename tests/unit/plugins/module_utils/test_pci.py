@@ -11,6 +11,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._pci import (
     atomics_to_root,
     display_devices,
     express_capability,
+    normal_bdf,
     upstream,
 )
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
@@ -164,3 +165,65 @@ def test_a_list_of_capabilities_that_is_a_loop_ends() -> None:
     data[0xFC] = 0x10  # the capability, with its registers beyond the end
     data[0xFE] = 0x02
     assert express_capability(bytes(data)) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "bdf"),
+    [
+        ("0000:0a:00.0", "0000:0a:00.0"),
+        ("0a:00.0", "0000:0a:00.0"),
+        (" 0000:0A:00.0 ", "0000:0a:00.0"),
+        ("A:0.0", "0000:0a:00.0"),
+        ("10000:e1:1F.7", "10000:e1:1f.7"),
+        ("0000:0a:00", None),
+        ("0a:00.8", None),
+        ("0a:20.0", None),
+        ("pci:0a:00.0", None),
+        ("180.0", None),
+        ("", None),
+        ("٣:00.0", None),
+    ],
+)
+def test_addresses_as_people_write_them(written: str, bdf: str | None) -> None:
+    assert normal_bdf(written) == bdf
+
+
+OPTIONS = "options vfio-pci "
+
+
+@pytest.mark.parametrize(
+    ("driver", "files", "held_by"),
+    [
+        ("amdgpu", {"etc/modprobe.d/v.conf": OPTIONS + "ids=1002:7340"}, None),  # what has it counts
+        ("vfio-pci", {}, "vfio-pci"),
+        ("pci-stub", {}, "pci-stub"),
+        ("pciback", {}, "pciback"),
+        ("radeon", {}, None),
+        (None, {}, None),
+        (None, {"etc/modprobe.d/v.conf": OPTIONS + "ids=1002:7340,1002:ab38"}, "vfio-pci"),
+        (None, {"etc/modprobe.d/v.conf": "options vfio_pci disable_vga=1 ids=8086:1,1002:7340"}, "vfio-pci"),
+        (None, {"etc/modprobe.d/v.conf": OPTIONS + "ids=1002:7340:1043:04E6"}, "vfio-pci"),
+        (None, {"etc/modprobe.d/v.conf": OPTIONS + "ids=1002:7340:ffffffff:ffffffff:00030000:ffff00ff"}, "vfio-pci"),
+        (None, {"etc/modprobe.d/v.conf": OPTIONS + "ids=1002:7340:1043:1"}, None),
+        (None, {"etc/modprobe.d/v.conf": OPTIONS + "ids=1002:731f,1002,:,zz:7340,1002:7340x"}, None),
+        (None, {"etc/modprobe.d/v.conf": "# " + OPTIONS + "ids=1002:7340"}, None),
+        (None, {"etc/modprobe.d/v.conf.bak": OPTIONS + "ids=1002:7340"}, None),
+        (None, {"proc/cmdline": "quiet vfio-pci.ids=1002:7340"}, "vfio-pci"),
+        (None, {"proc/cmdline": "quiet pci-stub.ids=1002:7340"}, "pci-stub"),
+        (None, {"sys/bus/pci/devices/0000:0a:00.0/driver_override": "vfio-pci"}, "vfio-pci"),
+        (None, {"sys/bus/pci/devices/0000:0a:00.0/driver_override": "(null)"}, None),
+    ],
+)
+def test_who_holds_a_board_for_a_guest(
+    host: Callable[..., Path], driver: str | None, files: dict[str, str], held_by: str | None
+) -> None:
+    root = host("unbound")
+    if driver:
+        (root / f"sys/bus/pci/drivers/{driver}").mkdir(parents=True, exist_ok=True)
+        (root / "sys/bus/pci/devices" / GPU / "driver").symlink_to(f"../../bus/pci/drivers/{driver}")
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+    (found,) = display_devices(Tree(str(root)))
+    assert (found["driver"], found["held_by"]) == (driver, held_by)

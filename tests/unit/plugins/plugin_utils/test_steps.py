@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from ansible_collections.navilab.webui.plugins.module_utils._firmware import component_for
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import STEPS, docker_engine
+from ansible_collections.navilab.webui.plugins.plugin_utils._steps._docker_daemon import merge_daemon
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps.docker_engine import (
     DAEMON_JSON,
     ENABLED,
     PROXY_DROPIN,
-    merge_daemon,
     proxy_unit,
     wanted_packages,
 )
@@ -80,7 +80,7 @@ def test_one_line_sources_stay_one_line(facts: dict[str, Any]) -> None:
             "Signed-By": "/usr/share/keyrings/mirror.gpg",
         },
     }
-    facts["release"]["codename"] = "bullseye"
+    facts["release"]["debian_codename"] = "bullseye"
     facts["apt"]["sources"] = [
         entry,
         {**entry, "suites": ["bullseye-backports"]},
@@ -135,7 +135,33 @@ def test_groups(facts: dict[str, Any]) -> None:
     assert plan["record"] == {"joined": {"lab": ["render"]}}
     facts["user"]["groups"] = ["lab", "video", "render"]
     facts["records"]["gpu_access"] = plan["record"]
-    assert gpu_access_plan(facts, state="absent")["leave"] == ["render"]
+    assert gpu_access_plan(facts, state="absent")["leave"] == [{"user": "lab", "group": "render"}]
+
+
+def test_groups_beyond_the_gpus_converge(facts: dict[str, Any]) -> None:
+    settings = {"state": "present", "groups": ["video", "render", "dialout"], "user": "lab"}
+    step: Any = STEPS["gpu_access"]
+    assert step.wants(settings) == {"user": "lab", "groups": ["dialout"]}
+    assert step.wants({**settings, "state": "absent"}) == {"user": "lab"}
+    facts["groups"]["dialout"] = None
+    plan = gpu_access_plan(facts, groups=settings["groups"])
+    assert (plan["create"], plan["join"]) == (["dialout"], ["video", "render", "dialout"])
+    facts["groups"]["dialout"] = 20
+    facts["user"]["groups"] += settings["groups"]
+    facts["records"]["gpu_access"] = plan["record"]
+    assert gpu_access_plan(facts, groups=settings["groups"])["actions"] == []
+
+
+def test_whoever_was_the_lab_user_leaves_too(facts: dict[str, Any]) -> None:
+    facts["user"]["groups"] = ["lab", "render"]
+    facts["records"]["gpu_access"] = {"joined": {"bob": ["render", "video"], "lab": ["render", "video"]}}
+    plan = gpu_access_plan(facts, state="absent")
+    assert plan["leave"] == [
+        {"user": "bob", "group": "render"},
+        {"user": "bob", "group": "video"},
+        {"user": "lab", "group": "render"},
+    ]
+    assert plan["actions"] == [f"take {each['user']} out of group {each['group']}" for each in plan["leave"]]
 
 
 @pytest.mark.parametrize(("codename", "split"), [("bullseye", False), ("bookworm", False), ("trixie", True)])
@@ -223,10 +249,11 @@ def test_a_mirror_needs_only_a_reload(facts: dict[str, Any]) -> None:
     assert plan["reload"] and not plan["restart_pending"]
     facts["records"]["docker_engine"] = plan["record"]
     facts["docker"].update(config=written(plan)[DAEMON_JSON], restart_pending=True)
-    again = docker_engine_plan(
-        facts, {**ENGINE, "daemon": {"registry-mirrors": ["https://mirror.example"]}, "restart_ok": True}
-    )
-    assert again["actions"] == []
+    wanted = {**ENGINE, "daemon": {"registry-mirrors": ["https://mirror.example"]}, "restart_ok": True}
+    again = docker_engine_plan(facts, wanted)  # the run was cut off before the reload
+    assert (again["actions"], again["reload"]) == (["reload the engine, which an earlier run was kept from"], True)
+    facts["records"]["docker_engine"] = {**plan["record"], "reload_pending": False}  # as the role's last task leaves it
+    assert docker_engine_plan(facts, wanted)["actions"] == []
 
 
 def test_merge() -> None:
@@ -262,6 +289,8 @@ def test_an_engine_that_does_not_start_at_boot_is_drift(facts: dict[str, Any]) -
     facts["docker"]["provider"] = "docker.io"
     plan = docker_engine_plan(facts, ENGINE)
     assert (plan["actions"], plan["start"]) == (["let the engine start at boot"], True)
+    facts["docker"]["unit"]["enabled"] = "enabled"  # by a link elsewhere
+    assert docker_engine_plan(facts, ENGINE)["actions"] == []
     facts["docker"]["provider"] = "unknown"  # a snap, say, has another unit
     assert not docker_engine_plan(facts, ENGINE)["actions"]
 
@@ -297,6 +326,19 @@ def test_named_keys_of_daemon_json_give_way_to_the_dict(variables: dict[str, dic
     assert found == {"data-root": "/srv/docker", "registry-mirrors": ["https://a"], "debug": True}
     variables["docker_engine"]["daemon"] = {"data-root": "/other"}
     assert docker_engine.settings(variables)["daemon"]["data-root"] == "/other"
+
+
+def test_nobody_and_root_are_no_lab_user(facts: dict[str, Any]) -> None:
+    """Whoever logs in as root, or starts Ansible where $USER is empty."""
+    facts["user"] = None
+    (nobody,) = gpu_access_plan(facts, user="")["problems"]
+    assert (nobody["id"], "navilab_user is empty" in nobody["evidence"]) == ("user_exists", True)
+    facts["user"] = {"name": "root", "exists": True, "uid": 0, "gid": 0, "home": "/root", "primary_group": "root",
+                     "groups": ["root"], "needs_login": False}  # fmt: skip
+    plan = gpu_access_plan(facts, user="root")
+    assert [problem["id"] for problem in plan["problems"]] == ["user_not_root"] and plan["join"] == []
+    assert "set navilab_user" in plan["problems"][0]["remedy"]
+    assert gpu_access_plan(facts, user="root", state="absent")["problems"] == []  # what came in goes out
 
 
 def test_a_user_that_is_none_stops_gpu_access(facts: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
+from ansible_collections.navilab.webui.plugins.module_utils._paths import expand
 from ansible_collections.navilab.webui.plugins.plugin_utils._selftest_record import made_with, slot
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import webui
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps._base import Connection
@@ -141,6 +142,183 @@ def test_bad_settings(facts: dict[str, Any], settings: dict[str, Any], changes: 
     assert ids(plan) == [problem]
     assert plan["actions"] == []
     assert plan["problems"][0]["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("home", "data_dir"),
+    [
+        ("/", "/dockerx"),
+        ("/home/lab/", "/home/lab/dockerx"),
+        ("/home/dom\\user1", "/home/dom\\user1/dockerx"),
+        (r"/home/\g<1>%(x)s{0}(*)[", r"/home/\g<1>%(x)s{0}(*)[/dockerx"),
+        ("/home/a b", "/home/a b/dockerx"),
+    ],
+)
+def test_what_is_asked_is_what_is_planned(
+    facts: dict[str, Any], settings: dict[str, Any], home: str, data_dir: str
+) -> None:
+    facts["user"]["home"] = home
+    asked = [expand(path, home) for path in webui.wants(settings)["files"]]
+    plan = webui_plan(facts, settings)
+    assert (plan["problems"], plan["instances"][0]["data_dir"]) == ([], data_dir)
+    assert set(plan["directories"]) <= set(asked)
+    for path in asked:
+        facts["files"][path] = FOLDER
+    assert webui_plan(facts, settings)["directories"] == []
+    assert [expand(path, home) for path in webui.wants(settings)["disk"]][-1] == data_dir
+
+
+@pytest.mark.parametrize(
+    ("home", "says"),
+    [
+        (None, "lab has no home"),
+        ("", "lab has no home"),
+        ("/nonexistent", "the home of lab is '/nonexistent'"),
+        ("/usr/sbin", "the home of lab is '/usr/sbin'"),
+        ("home/lab", "the home of lab is 'home/lab'"),
+        ("/home/a:b", "the home of lab is '/home/a:b'"),
+        ("/home/$USER", "the home of lab is '/home/$USER'"),
+    ],
+)
+def test_homes_that_can_hold_nothing(
+    facts: dict[str, Any], settings: dict[str, Any], home: str | None, says: str
+) -> None:
+    facts["user"]["home"] = home
+    (problem,) = webui_plan(facts, settings)["problems"]
+    assert (problem["id"], says in problem["evidence"]) == ("data_writable", True)
+    assert "/srv/dockerx" in problem["remedy"]
+    assert ids(webui_plan(facts, {**settings, "data_dir": "/srv/dockerx"})) == []
+
+
+NFS = {"path_seen": "/home", "total_mib": 9, "free_mib": 9, "read_only": False, "fstype": "nfs4", "pool": "/home"}
+BELOW = ("", "/cache", "/webui_data")
+
+
+def test_a_file_system_that_root_cannot_hand_over(facts: dict[str, Any], settings: dict[str, Any]) -> None:
+    facts["disk"]["/home/lab/dockerx"] = NFS
+    (problem,) = webui_plan(facts, settings)["problems"]
+    assert (problem["id"], "NFS (nfs4)" in problem["evidence"]) == ("data_writable", True)
+    assert "webui_data_dir" in problem["remedy"]
+    plan = webui_plan(facts, {**settings, "waive": {"data_writable": "no_root_squash"}})
+    assert (plan["problems"], plan["directories"] != []) == ([], True)
+    assert any("NFS" in line for line in plan["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("directory", "models", "good"),
+    [
+        ({"uid": 1000, "gid": 100}, [], True),  # root could not change the group there
+        ({"uid": 1000}, [{"name": "m", "sha256": "0"}], False),
+        ({"uid": 99}, [], False),
+        ({"mode": "0555"}, [], False),
+        ({"exists": False, "kind": None}, [], False),
+    ],
+)
+def test_what_is_there_already_works_on_nfs(
+    facts: dict[str, Any], settings: dict[str, Any], directory: dict[str, Any], models: list[Any], good: bool
+) -> None:
+    provisioned(facts, settings)
+    facts["disk"]["/home/lab/dockerx"] = NFS
+    for path in BELOW:
+        facts["files"]["/home/lab/dockerx" + path] = {**FOLDER, "uid": 1000}
+    facts["files"]["/home/lab/dockerx/cache"] |= directory
+    plan = webui_plan(facts, {**settings, "models": models})
+    assert (ids(plan) == []) is good
+    assert plan["actions"] == []
+    assert any("NFS" in line for line in plan["warnings"])
+
+
+def test_a_live_systems_disk_is_worth_knowing_once(facts: dict[str, Any], settings: dict[str, Any]) -> None:
+    facts["disk"]["/home/lab/dockerx"] = {**NFS, "fstype": "tmpfs"}
+    assert any("next boot" in line for line in webui_plan(facts, settings)["warnings"])
+    assert not any("next boot" in line for line in webui_plan(provisioned(facts, settings), settings)["warnings"])
+
+
+# -- what an image can't do without -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("requires", "changes", "says"),
+    [
+        ({}, {}, ""),
+        ({"uid": 1000}, {}, ""),
+        ({"uid": 1001}, {}, "it works as UID 1001 alone, and lab is 1000"),
+        ({"sudo": True}, {}, ""),
+        ({"sudo": True}, {"docker|config": {"no-new-privileges": True}}, "no-new-privileges forbids"),
+        ({"sudo": True}, {"docker|config": {"no-new-privileges": False}}, ""),
+        ({"sudo": True}, {"docker|unit|arguments": ["--no-new-privileges"]}, "no-new-privileges forbids"),
+        ({"sudo": False}, {"docker|config": {"no-new-privileges": True}}, ""),
+        ({"user_namespaces": False}, {"docker|config": {"userns-remap": "default"}}, "userns-remap (default)"),
+        ({"user_namespaces": False}, {"docker|unit|arguments": ["--userns-remap=a"]}, "userns-remap (a)"),
+        ({"user_namespaces": False}, {"daemon": {"userns-remap": "b"}}, "userns-remap (b)"),
+        ({"user_namespaces": False}, {"docker|config": {"userns-remap": ""}}, ""),
+        ({"user_namespaces": True}, {"docker|config": {"userns-remap": "default"}}, ""),
+        ({"kernel_min": "6.1"}, {}, ""),
+        ({"kernel_min": "6.10"}, {}, "it needs kernel 6.10 or newer, and this is 6.1"),
+        ({"kernel_min": "6.10"}, {"kernel|version": []}, ""),
+        ({"memory_min_mib": 32000}, {}, ""),
+        ({"memory_min_mib": 32001}, {}, "32001 MiB of memory, and the host has 32000"),
+        ({"memory_min_mib": 8000}, {"memory_mib": 4000}, "webui_memory_mib is 4000"),
+        ({"memory_min_mib": 8000}, {"memory|total_mib": None}, ""),
+    ],
+)
+def test_requirements(
+    facts: dict[str, Any], settings: dict[str, Any], requires: dict[str, Any], changes: dict[str, Any], says: str
+) -> None:
+    for path, value in changes.items():
+        *way, last = path.split("|")
+        place: Any = facts if way else settings
+        for name in way:
+            place = place[name]
+        place[last] = value
+    settings["profiles"]["mine"] = {"gfx_targets": ["gfx1012"], "requires": requires}
+    settings["images"]["mine"] = "r.example/mine:1"
+    plan = webui_plan(facts, {**settings, "profile": "mine"})
+    assert ids(plan) == (["profile_fits"] if says else [])
+    assert not says or (says in plan["problems"][0]["evidence"] and plan["problems"][0]["remedy"])
+    auto = webui_plan(facts, {**settings, "profile_order": ["mine"]})
+    assert ids(auto) == ids(plan)
+    assert says in str(auto["problems"])
+
+
+@pytest.mark.parametrize(
+    "requires",
+    [{"user": 1}, {"uid": "1000"}, {"uid": True}, {"sudo": 1}, {"kernel_min": 6.1}, {"memory_min_mib": "8g"}, ["uid"]],
+)
+def test_requirements_that_nobody_understands(facts: dict[str, Any], settings: dict[str, Any], requires: Any) -> None:
+    settings["profiles"]["mine"] = {"gfx_targets": ["gfx1012"], "requires": requires, "own_image": False}
+    settings["images"]["mine"] = "r.example/mine:1"
+    for profile in ("rocm52", "mine"):
+        problems = webui_plan(facts, {**settings, "profile": profile})["problems"]
+        assert [problem["id"] for problem in problems if "mine" in problem["evidence"]] == ["variables"]
+
+
+def test_an_own_image_that_needs_more_gets_it(facts: dict[str, Any], settings: dict[str, Any]) -> None:
+    def container(**requires: Any) -> dict[str, Any]:
+        settings["profiles"]["rocm52"]["requires"] = requires
+        made: dict[str, Any] = webui_plan(facts, {**settings, "profile": "rocm52"})["instances"][0]["container"]
+        return made
+
+    assert (container()["read_only"], container()["security_opts"]) == (True, ["no-new-privileges:true"])
+    assert (container(writable_root=True)["read_only"], container(writable_root=True)["cap_drop"]) == (False, ["ALL"])
+    assert (container(sudo=True)["security_opts"], container(sudo=True)["cap_drop"]) == ([], [])
+
+
+def test_the_process_of_somebody_elses_image_has_its_own_uid(facts: dict[str, Any], settings: dict[str, Any]) -> None:
+    facts["user"]["uid"] = 1001
+    assert ids(webui_plan(facts, {**settings, "profile": "setsoft-pt2"})) == ["profile_fits"]
+    found = {
+        name: webui_plan(facts, {**settings, "profile": name})["instances"][0]["uid"] for name in settings["images"]
+    }
+    assert set(found.values()) == {1001}
+    assert webui_plan(facts, {**settings, "profile": "setsoft-pt2"})["instances"][0]["uid"] == 1000
+
+
+def test_other_groups_among_the_facts_are_not_the_containers(facts: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Which of them are gathered depends on the other steps of a call."""
+    before = webui_plan(facts, settings)["instances"][0]["container"]
+    facts["groups"]["dialout"] = 20
+    assert webui_plan(facts, settings)["instances"][0]["container"] == before
 
 
 def test_unknown_user(facts: dict[str, Any], settings: dict[str, Any]) -> None:
