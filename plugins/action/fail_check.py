@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.navilab.webui.plugins.plugin_utils._text import problem, problem_lines, without_login
+from ansible_collections.navilab.webui.plugins.plugin_utils._action import failed
+from ansible_collections.navilab.webui.plugins.plugin_utils._text import problem, without_login
 
 OPTIONS = {"id": {"type": "str"}, "evidence": {"type": "str"}, "remedy": {"type": "str"}}
 ARGUMENTS = {**OPTIONS, "checks": {"type": "list", "elements": "dict"}}
@@ -30,5 +31,4 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         )
         found = arguments["checks"] or [arguments]
         checks = [problem(check["id"], without_login(str(check["evidence"])), str(check["remedy"])) for check in found]
-        result.update(failed=True, msg="\n".join(problem_lines(checks)), checks=checks)
-        return result
+        return failed(result, checks)

@@ -8,16 +8,16 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.navilab.webui.plugins.module_utils._ready import ARGUMENTS
-from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean, problem, problem_lines
+from ansible_collections.navilab.webui.plugins.plugin_utils._action import HostAction
+from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean, problem, problem_lines, shown
 
 display = Display()
 ANSWER = ("ready", "models", "phase", "state")
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(HostAction):
     """One round trip a slice, until the webui is ready, dead, or the time is over."""
 
     _requires_connection = True
@@ -34,9 +34,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         while True:
             left = timeout - (time.monotonic() - start)
             asked = {**arguments, "slice": max(0, min(arguments["slice"], int(left)))}
-            seen = self._execute_module(
-                module_name="navilab.webui.webui_ready", module_args=asked, task_vars=task_vars, wrap_async=False
-            )
+            seen = self.ask("webui_ready", asked, task_vars or {})
             seconds, calls = int(time.monotonic() - start), calls + 1
             if seen.get("failed") or "ready" not in seen:
                 result.update(seen)
@@ -45,6 +43,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 restarts = seen["restarts"]
             elif seen["restarts"] > restarts and not seen["ready"] and not seen["dead"]:
                 seen["dead"] = f"container {name} died and was restarted"
+            seen["phase"] = clean(seen["phase"] or "")
             result.update({key: seen[key] for key in ANSWER}, changed=False, seconds=seconds, calls=calls)
             if seen["ready"]:
                 return result
@@ -63,6 +62,7 @@ def _failed(result: dict[str, Any], seen: dict[str, Any], name: str, why: str) -
     if seen["log"]:
         remedy = f"read the end of its log (`docker logs {name}` has all of it), then {remedy}"
     checks = [problem("webui_healthy", why, remedy)]
-    lines = [f"    {clean(line)[:200]}" for line in seen["log"]]
-    result.update(failed=True, msg="\n".join([*problem_lines(checks), *lines]), checks=checks, log=seen["log"])
+    log = [clean(line) for line in seen["log"]]
+    lines = [f"    {line[:200]}" for line in log]
+    result.update(failed=True, msg="\n".join([*problem_lines(checks), *lines]), checks=shown(checks), log=log)
     return result

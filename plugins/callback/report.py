@@ -86,13 +86,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         return _report.step_of(role, self._play, name or task.action)
 
     def _fold(self, result: Any, kind: Kind) -> None:
-        # ansible-core 2.19 has the names without underscore, and means to take the others away.
+        # ansible-core 2.19 has the names without underscore, and means to take the others away. The fields have the
+        # task's name with its variables filled in; where they have gone, the task itself has it.
         new = hasattr(result, "result")
-        host, task, fields, data = (
-            (result.host, result.task, result.task_fields, result.result)
-            if new
-            else (result._host, result._task, result._task_fields, result._result)
+        host, task, data = (
+            (result.host, result.task, result.result) if new else (result._host, result._task, result._result)
         )
+        fields = getattr(result, "_task_fields", None) or {}
         name = host.get_name()
         step = self._step(task, fields.get("name") or task.name)
         self._reports[name] = _report.fold(self._report(name), step, kind, data)

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean_lines
+
 DOCUMENTATION = r"""
 name: _failure_text
 short_description: The message of a failed task, of its loop's items too
 version_added: "0.1.0"
 description:
-  - Ansible's result of a loop says only that items failed; this gathers what they said.
+  - Ansible's result of a loop says only that items failed; this gathers what they said, without control characters.
   - Internal to the roles of this collection.
 positional: result
 options:
@@ -46,7 +48,7 @@ def failure_text(result: Mapping[str, Any]) -> str:
         return "\n".join(failure_text(item) for item in items)
     text = str(result.get("msg") or result.get("stderr") or "the task failed and said nothing").strip()
     details = str(result.get("stderr") or "").strip()
-    return f"{text}\n{details}" if details and details not in text else text
+    return clean_lines(f"{text}\n{details}" if details and details not in text else text)
 
 
 class FilterModule:

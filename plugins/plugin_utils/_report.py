@@ -18,7 +18,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check
-from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean, clean_lines, problem, problem_lines
+from ansible_collections.navilab.webui.plugins.plugin_utils import _access
+from ansible_collections.navilab.webui.plugins.plugin_utils._access import BLAND, CONNECT, WRAPPING
+from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean, clean_lines, problem_lines
 
 Kind = Literal["ok", "ignored", "failed", "unreachable"]
 """How a task ended; `ignored` is a failure that the play does not count, a skipped task is `ok`."""
@@ -34,16 +36,8 @@ WIDTH = 60
 TAIL = 15
 """So many last lines of what a program printed hold its cause."""
 
-_WRAPPING = re.compile(r"\A(?:(?:Task|Module|Action) failed: )+")
-_CONNECT = re.compile(
-    r"\A(?:Failed to connect to the host via ssh: |Data could not be sent to remote host .*? over ssh: )"
-)
-"""What ansible-core says before ssh's own words; the second where a payload was on its way already."""
 _COMMAND = re.compile(r"\A'[^\n]*?' failed: ")
 """ansible.builtin.apt's command line, before what apt said."""
-_BLAND = re.compile(r"non-zero return code|MODULE FAILURE|Module result deserialization failed")
-"""Messages that say that something failed and not why: the last line that it printed does."""
-_REACHABLE = "see that it is up and that its name, port, account and key in the inventory are right, then run again"
 
 
 @dataclass(frozen=True)
@@ -59,12 +53,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Failure:
-    """A task that failed or could not reach its host. `checks` name the cause; there are none where none foresaw it."""
+    """A task that failed or could not reach its host. `checks` name the cause; there are none where none foresaw it.
+    `access` tells that they are of Ansible's way to the host, whoever's task it was."""
 
     step: Step
     message: str
     checks: tuple[Check, ...] = ()
     unreachable: bool = False
+    access: bool = False
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -76,9 +72,11 @@ class Failure:
     @property
     def gist(self) -> str:
         """The message's one line for a cell."""
+        if self.unreachable and self.checks:
+            return shorten(self.checks[0]["evidence"])
         rows = [row for row in self.message.splitlines() if row]
-        text = _WRAPPING.sub("", rows[-1] if _BLAND.search(rows[0]) else rows[0])
-        return shorten(_COMMAND.sub("", _CONNECT.sub("", text)))
+        text = WRAPPING.sub("", rows[-1] if BLAND.search(rows[0]) else rows[0])
+        return shorten(_COMMAND.sub("", CONNECT.sub("", text)))
 
 
 @dataclass(frozen=True)
@@ -116,6 +114,7 @@ class HostReport:
     gathered: bool = False
     applied: bool = False
     selftested: bool = False
+    plans: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     boards: tuple[str, ...] = ()
     instances: tuple[Instance, ...] = ()
     selftests: tuple[Selftest, ...] = ()
@@ -181,13 +180,12 @@ def start(report: HostReport, step: Step, action: str = "") -> HostReport:
 def fold(report: HostReport, step: Step, kind: Kind, result: Mapping[str, Any]) -> HostReport:
     """What a result adds to a host."""
     report = _with_plan(replace(report, step=step), kind, result)
-    if kind == "failed":
-        failed = _failed(_all_checks(result))
-        return replace(report, failures=(*report.failures, Failure(step, message_of(result), failed)))
-    if kind == "unreachable":
-        message = message_of(result)
-        check = problem("reachable", _WRAPPING.sub("", message), _REACHABLE)
-        return replace(report, failures=(*report.failures, Failure(step, message, (check,), unreachable=True)))
+    if kind in ("failed", "unreachable"):
+        away = kind == "unreachable"
+        known = _failed(_all_checks(result))
+        found = known or _access_checks({**result, "unreachable": True} if away else result, report.name)
+        failure = Failure(step, message_of(result), found, unreachable=away, access=not known)
+        return replace(report, failures=(*report.failures, failure))
     return report
 
 
@@ -216,7 +214,7 @@ def message_of(result: Mapping[str, Any]) -> str:
         return "\n".join(f"{shorten(text_of(label))}: {message_of(item)}" for label, item in zip(labels, items))
     text = clean_lines(text_of(next(filter(None, map(result.get, ("msg", "reason", "censored"))), "")))
     keys = ["module_stderr", "stderr"]
-    if not text or _BLAND.search(text):
+    if not text or BLAND.search(text):
         keys += ["module_stdout", "stdout"]  # all that there is
     printed = next((rows for key in keys if (rows := clean_lines(text_of(result.get(key) or "")).strip())), "")
     if printed and printed not in text:
@@ -232,7 +230,7 @@ def causes(reports: Iterable[HostReport]) -> list[str]:
 def is_ours(reports: Iterable[HostReport]) -> bool:
     """Whether a run had to do with this collection, so that somebody else's playbook keeps its own end."""
     return any(
-        report.planned or report.checks or any(cause.checks and not cause.unreachable for cause in report.failures)
+        report.planned or report.checks or any(cause.checks and not cause.access for cause in report.failures)
         for report in reports
     )
 
@@ -287,13 +285,16 @@ def text_of(value: object) -> str:
 def _with_plan(report: HostReport, kind: Kind, result: Mapping[str, Any]) -> HostReport:
     state = _mapping(_mapping(result.get("ansible_facts")).get("navilab"))
     plans = _mapping(state.get("plans"))
-    checks = _checks(state.get("checks")) or _checks(result.get("checks"))
-    if kind != "ok" and not state.get("checks") and _failed(checks) == checks:
+    partial = bool(state.get("partial"))  # checks in the middle of a run are no verification
+    stated = () if partial else _checks(state.get("checks"))
+    checks = stated or (() if partial else _checks(result.get("checks")))
+    if kind != "ok" and not stated and _failed(checks) == checks:
         checks = ()  # problems that stop a plan are no verification
     if state:
         report = replace(
             report,
             gathered=True,
+            plans={**report.plans, **{name: _mapping(plan) for name, plan in plans.items()}},
             boards=tuple(str(board.get("name")) for board in _mappings(state.get("boards"))),
             selftests=_selftests(state),
         )
@@ -312,7 +313,7 @@ def _with_plan(report: HostReport, kind: Kind, result: Mapping[str, Any]) -> Hos
         planned=report.planned or bool(state),
         applied=report.applied or bool(state.get("applied")),
         # A role that verifies has said them by itself.
-        remarks=() if result.get("applies") else _remarks(_checks(state.get("checks"))) or report.remarks,
+        remarks=() if result.get("applies") else _remarks(stated) or report.remarks,
         reach=tuple(map(str, _sequence(state.get("reach")))) or report.reach,
         selftested=report.selftested or bool(result.get("selftested")),
         checks=checks or report.checks,
@@ -440,6 +441,13 @@ def _all_checks(result: Mapping[str, Any]) -> tuple[Check, ...]:
     return _checks(result.get("checks")) + tuple(
         check for item in _failed_items(result) for check in _checks(item.get("checks"))
     )
+
+
+def _access_checks(result: Mapping[str, Any], host: str) -> tuple[Check, ...]:
+    """What kept Ansible from its work, of a task or of the items of its loop."""
+    items = _failed_items(result)
+    found = [check for each in items or [result] for check in _access.checks(each, host)]
+    return tuple(check for index, check in enumerate(found) if check not in found[:index])
 
 
 def _checks(value: object) -> tuple[Check, ...]:

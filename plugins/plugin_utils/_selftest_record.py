@@ -13,12 +13,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.navilab.webui.plugins.module_utils._driver import lines_of
 from ansible_collections.navilab.webui.plugins.module_utils._types import Board, Facts, SelftestVerdict
 
 RECORD = "selftest"
 SCRIPT = "/opt/navilab/selftest.py"
 SCHEMA = 1
 _KEPT = ("torch", "hip", "simulated", "seconds")
+_DECISION = ("usable", "precision", "first_cause", "evidence", "remedy")
 
 
 def slot(profile: str, bdf: str) -> str:
@@ -40,9 +42,27 @@ def made_with(host: Facts, board: Board | None, image: str) -> dict[str, Any]:
 
 def kept(host: Facts, board: Board | None, profile: str, image: str) -> dict[str, Any] | None:
     """The entry that counts for this image on this board; None where there is none."""
-    results = (host["records"].get(RECORD) or {}).get("results") or {}
-    entry: dict[str, Any] | None = results.get(slot(profile, board["bdf"] if board else ""))
-    return entry if entry and entry["made_with"] == made_with(host, board, image) else None
+    entry = results_of(host).get(slot(profile, board["bdf"] if board else ""))
+    if not isinstance(entry, dict) or not _decides(entry) or entry.get("made_with") != made_with(host, board, image):
+        return None
+    return {**entry, "profile": profile, "simulated": bool(entry.get("simulated"))}
+
+
+def results_of(host: Facts) -> dict[str, Any]:
+    """The record's entries by slot."""
+    record: Any = host["records"].get(RECORD)
+    results = record.get("results") if isinstance(record, dict) else None
+    return dict(results) if isinstance(results, dict) else {}
+
+
+def _decides(found: Mapping[str, Any]) -> bool:
+    """Whether this has the fields of a decision: records and results are what a host and an image say."""
+    return (
+        isinstance(found.get("usable"), bool)
+        and all(isinstance(found.get(key), str) for key in ("evidence", "remedy"))
+        and (found.get("precision") is None or isinstance(found["precision"], str))
+        and (found.get("first_cause") is None or isinstance(found["first_cause"], dict))
+    )
 
 
 def parse(output: str) -> dict[str, Any] | None:
@@ -50,20 +70,23 @@ def parse(output: str) -> dict[str, Any] | None:
     for line in reversed(output.splitlines()):
         try:
             found = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if isinstance(found, dict) and found.get("schema") == SCHEMA and isinstance(found.get("decision"), dict):
-            return found
+        if not isinstance(found, dict) or found.get("schema") != SCHEMA or not isinstance(found.get("decision"), dict):
+            continue
+        if _decides(found["decision"]):
+            return {**found, "decision": {key: found["decision"].get(key) for key in _DECISION}}
     return None
 
 
 def entry_of(host: Facts, test: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
     """What is kept of a result; a hang comes with the kernel's words."""
     decision = dict(found["decision"])
-    resets = host["kernel_log"]["resets"]
+    board = next((board for board in host["boards"] if board["bdf"] == test["bdf"]), None)
+    others = [other for other in host["boards"] if not other["supported"]]
+    resets = lines_of(host["kernel_log"]["resets"], board, others) if board else []
     if (decision["first_cause"] or {}).get("status") == "hang" and resets:
         decision["evidence"] += f"; the kernel says: {resets[-1]}"
-    board = next((board for board in host["boards"] if board["bdf"] == test["bdf"]), None)
     return {
         "made_with": made_with(host, board, test["image"]),
         "profile": test["profile"],

@@ -10,13 +10,20 @@ from typing import Any, cast
 
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts
 
-from . import _selftest_record
+from . import _damage, _selftest_record
 from ._text import problem
 
 
 def forget(facts: Facts) -> Facts:
     """The facts as if no image had been tested, so that all are tested again."""
     records = {name: record for name, record in facts["records"].items() if name != _selftest_record.RECORD}
+    return cast(Facts, {**facts, "records": records})
+
+
+def carry(facts: Facts, before: Facts) -> Facts:
+    """New facts with the record that the tests of this run began with: a host keeps what they are meant to forget."""
+    record = before["records"].get(_selftest_record.RECORD)
+    records = {**forget(facts)["records"], **({} if record is None else {_selftest_record.RECORD: record})}
     return cast(Facts, {**facts, "records": records})
 
 
@@ -35,19 +42,19 @@ def learn(
     found, problems = {}, []
     for result in results:
         test = result["item"]
-        said = str((result.get("container") or {}).get("Output") or result.get("msg") or "")
+        said = _damage.said(result)
         seen = _selftest_record.parse(said)
         if result.get("timedout") or "expected time frame" in said:  # ansible-core before 2.19 has the words alone
             evidence = "the self-test's container does not end: a process of it hangs in the kernel"
             problems.append(_problem(test, evidence, "see `dmesg | grep amdgpu`, reboot the host, then run again"))
         elif seen is None:
-            problems.append(_not_run(test, said))
+            problems.append(_damage.damage_of(test["image"], said) or _not_run(test, said))
         elif not _selftest_record.is_evidence(seen["decision"]):
             problems.append(_problem(test, seen["decision"]["evidence"], seen["decision"]["remedy"]))
         else:
             found[_selftest_record.slot(test["profile"], test["bdf"])] = _selftest_record.entry_of(facts, test, seen)
-    before = (facts["records"].get(_selftest_record.RECORD) or {}).get("results") or {}
-    records = {**facts["records"], _selftest_record.RECORD: {"results": {**before, **found}}}
+    kept = {**_selftest_record.results_of(facts), **found}
+    records = {**facts["records"], _selftest_record.RECORD: {"results": kept}}
     return cast(Facts, {**facts, "records": records}), problems
 
 

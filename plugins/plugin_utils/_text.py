@@ -6,23 +6,15 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.navilab.webui.plugins.module_utils._escape import clean
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check
 
-_STRANGE = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
-"""Unicode's categories of control, format (bidirectional marks too), line and paragraph separators, surrogates."""
+__all__ = ("clean", "clean_lines", "plan_lines", "problem", "problem_lines", "shown", "without_login")
 
-
-def clean(text: object) -> str:
-    """What a host said, on one line: control characters are shown escaped, so that no terminal obeys them and no line
-    begins that looks like ours."""
-    return "".join(
-        char if unicodedata.category(char) not in _STRANGE else " " if char in "\n\t" else ascii(char)[1:-1]
-        for char in str(text)
-    ).strip()
+_SAID = ("id", "evidence", "remedy", "note", "reason")
 
 
 def clean_lines(text: object) -> str:
@@ -30,12 +22,17 @@ def clean_lines(text: object) -> str:
     return "\n".join(clean(line) for line in str(text).splitlines())
 
 
+def shown(checks: Iterable[Mapping[str, Any]]) -> list[Any]:
+    """Checks as a result carries them: whoever prints it, Ansible's own callbacks too, prints no control character."""
+    return [{**check, **{key: clean(check[key]) for key in _SAID if key in check}} for check in checks]
+
+
 def problem_lines(checks: Iterable[Mapping[str, Any]], host: str = "") -> list[str]:
     """One line a failed check, with id, evidence and remedy; the one form in which this collection shows them."""
     prefix = f"{host}: " if host else ""
     return [
-        f"{prefix}{check['id']}: {clean(check['evidence']).rstrip('.')}. Remedy: {clean(check['remedy']).rstrip('.')}."
-        for check in checks
+        f"{prefix}{check['id']}: {check['evidence'].rstrip('.')}. Remedy: {check['remedy'].rstrip('.')}."
+        for check in shown(checks)
     ]
 
 

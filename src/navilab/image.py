@@ -11,10 +11,12 @@ from contextlib import closing
 from typing import Any
 
 import docker
+from ansible_collections.navilab.webui.plugins.module_utils._escape import clean
 from docker.errors import DockerException, ImageNotFound
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 ORIGINAL = {"compressed_mb": 2500, "disk_mb": 10500}
 """What the README of set-soft's image says of itself; megabytes of 1000 kB, as Docker counts."""
@@ -103,10 +105,10 @@ def show(reference: str, *, as_json: bool = False, largest: int = 25) -> int:
     console = Console(highlight=False)
     layers = Table("MB", "layer", box=box.SIMPLE, title=f"{reference} by layer")
     for layer in found["layers"]:
-        layers.add_row(_megabytes(layer["size"]), layer["made_by"])
+        layers.add_row(_megabytes(layer["size"]), Text(clean(layer["made_by"])))  # an image's words are data
     packages = Table("MB", "kind", "name", box=box.SIMPLE, title=f"its {largest} largest packages")
     for each in found["packages"][:largest]:
-        packages.add_row(_megabytes(each["size"]), each["kind"], each["name"])
+        packages.add_row(_megabytes(each["size"]), each["kind"], Text(clean(each["name"])))
     console.print(layers, packages)
     for size, where, original in (
         (found["size"], "on disk", ORIGINAL["disk_mb"]),

@@ -60,10 +60,12 @@ def up(
     """
     from concurrent.futures import ThreadPoolExecutor
 
+    from navilab.owner import give_to_owner
+
     from . import _keys, engine, images, real, registry, small, vms
     from . import hosts as machines
     from . import inventory as inventories
-    from ._common import give_to_owner, lock, say
+    from ._common import lock, say
 
     _check_name(name)
     folder = STATE / name

@@ -115,11 +115,3 @@ def workshop(prefix: str, parent: Path | None = None) -> Iterator[Path]:
         yield folder
     finally:
         discard(folder)
-
-
-def give_to_owner(path: Path) -> None:
-    """Under sudo, what is made in the checkout belongs to whom the checkout belongs."""
-    if os.geteuid() == 0:
-        owner = ROOT.stat()
-        for each in [path, *path.rglob("*")] if path.is_dir() else [path]:
-            os.chown(each, owner.st_uid, owner.st_gid, follow_symlinks=False)

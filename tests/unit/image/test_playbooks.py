@@ -70,3 +70,12 @@ def test_a_lost_builder_stops_every_host(tmp_path: Path) -> None:
     code, output = run(tmp_path, ROOT / "site.yml", *more)
     assert code != 0, output
     assert re.search(r"two .*failed: builder_reachable", output), output
+
+
+def test_the_builder_of_the_inventory_builds(tmp_path: Path) -> None:
+    """`one` is the inventory's; a variable of the command line goes before it, and without either it is localhost."""
+    playbook = ROOT / "playbooks/image.yml"
+    wrong = ("--check", "--extra-vars", '{"image_profiles": ["rocm9"]}')
+    for more, builder in (((), "one"), (("--extra-vars", "image_builder=two"), "two")):
+        _code, output = run(tmp_path, playbook, *wrong, *more)
+        assert re.findall(r"^(\w+): failed$", output, re.MULTILINE) == [builder], output

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from ansible_collections.navilab.webui.plugins.plugin_utils import _report
 from ansible_collections.navilab.webui.plugins.plugin_utils._report import HostReport, Step, message_of
+from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean
 
 STEP = Step("docker_engine", "Ensure Docker is installed")
 INSTANCE = {"board_name": "Radeon RX 5500 XT", "vram_mib": 8176, "profile": "rocm7", "url": "http://127.0.0.1:7860"}
@@ -138,6 +139,44 @@ class TestResult:
         assert [item["id"] for item in report.all_checks] == ["kfd_node", "release"]
         assert report.result == "failed: kfd_node"
 
+    def test_checks_in_the_middle_of_a_run_are_no_verification(self) -> None:
+        """After `--tags reboot` KFD alone was looked at."""
+        partly = planned(check("kfd_open"), partial=True, applied=["reboot"], reboot=())
+        report = host(("ok", planned(reboot=("reboot required: a kernel",))), ("ok", partly))
+        assert report.result == "applied, not verified"
+        assert _report.ways([report]) == [] and report.all_checks == ()
+        whole = host(("ok", planned(check("a"))), ("ok", partly), ("ok", planned(check("a"), check("b"))))
+        assert whole.result == "verified" and len(whole.all_checks) == 2
+        stopped = host(("ok", partly), ("failed", {"checks": [check("kfd_open", "failed")]}), failures=1)
+        assert stopped.result == "failed: kfd_open"
+
+    def test_what_kept_ansible_from_its_work_is_a_check_whoevers_task_it_was(self) -> None:
+        report = failing({"msg": "Task failed: Missing sudo password"})
+        assert report.result == "failed: become"
+        assert _report.causes([report])[1].startswith("  become: Missing sudo password. Remedy: let Ansible ask")
+        items = [{"failed": True, "item": 1, "msg": "Missing sudo password"}, {"failed": True, "item": 2, "msg": "no"}]
+        assert [item["id"] for item in failing({"msg": "x", "results": items}).all_checks] == ["become"]
+        foreign = _report.fold(HostReport("h"), STEP, "failed", {"msg": "Missing sudo password"})
+        assert not _report.is_ours([foreign])  # somebody else's playbook keeps its own end
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            "Task failed: E: a: b: c",
+            "Task failed: Module failed: E: Sub-process /usr/bin/dpkg returned an error code (1): really: yes",
+            "'/usr/bin/apt-get -y install a' failed: E: Package 'a:i386' has no candidate: none",
+            "key: value: more: words",
+            ": starts with one",
+            "Task failed",
+            "Task failed: ",
+        ],
+    )
+    def test_no_message_is_lost_at_a_colon(self, message: str) -> None:
+        report = failing({"msg": message})
+        words = message.removeprefix("Task failed: ").removeprefix("Module failed: ").rpartition("failed: ")[2]
+        assert _report.shorten(words, 30).removesuffix("...") in report.result
+        assert clean(message) in "\n".join(_report.causes([report]))
+
     def test_problems_of_a_plan_are_no_verification(self) -> None:
         verified = ("ok", planned(check("a"), check("b")))
         report = failing({"msg": "x", "checks": [check("variables", "failed")]}, verified)
@@ -146,7 +185,7 @@ class TestResult:
 
     def test_an_unreachable_host_fails_a_check(self) -> None:
         (reachable,) = host(("unreachable", AWAY), dark=1).all_checks
-        assert (reachable["id"], reachable["status"]) == ("reachable", "failed")
+        assert (reachable["id"], reachable["status"]) == ("ssh", "failed")
         assert "Connection refused" in reachable["evidence"] and reachable["remedy"]
 
     @pytest.mark.parametrize(
@@ -261,9 +300,7 @@ class TestCauses:
     def test_an_unreachable_host(self) -> None:
         head, line = _report.causes([host(("unreachable", AWAY), dark=1)])
         assert head == "h: unreachable"
-        assert line.startswith(
-            "  reachable: Failed to connect to the host via ssh: port 22: Connection refused. Remedy: "
-        )
+        assert line.startswith("  ssh: port 22: Connection refused. Remedy: ")
 
     def test_checks_in_a_loop(self) -> None:
         items = [

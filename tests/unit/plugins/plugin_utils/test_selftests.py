@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.navilab.webui.plugins.plugin_utils import _selftests
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import webui
 
+GONE = 'Error creating container: 500 Server Error ("layer does not exist")'
 OK = {"usable": True, "precision": "half", "first_cause": None, "evidence": "15 of 15 steps right", "remedy": ""}
 
 
@@ -84,8 +85,56 @@ def test_what_is_no_evidence_stops_the_host_and_is_not_kept(
     assert learned["records"]["selftest"] == {"results": {}}
 
 
+def test_an_image_that_stays_damaged_is_named_with_its_remedy(facts: Any, settings: dict[str, Any]) -> None:
+    (test,) = webui.plan(facts, settings)["selftests"]
+    learned, (problem,) = _selftests.learn(facts, [{"item": test, "msg": GONE}])
+    assert problem["id"] == "image_whole"
+    assert f"docker image rm {test['image']}" in problem["remedy"]
+    assert learned["records"]["selftest"] == {"results": {}}
+
+
 def test_forgetting_tests_all_again_and_changes_nothing_itself(facts: Any, settings: dict[str, Any]) -> None:
     learned, _problems = learn(facts, settings, OK)
     forgotten = _selftests.forget(learned)
     assert "selftest" in learned["records"] and "selftest" not in forgotten["records"]
     assert len(webui.plan(forgotten, settings)["selftests"]) == 1
+
+
+def test_of_facts_gathered_anew_the_record_is_not_what_tests_go_on_with(facts: Any, settings: dict[str, Any]) -> None:
+    learned, _problems = learn(facts, settings, OK)
+    assert "selftest" not in _selftests.carry(learned, _selftests.forget(learned))["records"]
+    assert _selftests.carry(facts, learned)["records"]["selftest"] == learned["records"]["selftest"]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        {"usable": "yes", "evidence": "x", "remedy": ""},
+        {"usable": True},
+        {**OK, "evidence": None},
+        {**OK, "first_cause": "oom"},
+        {**OK, "precision": 16},
+    ],
+)
+def test_what_an_image_says_is_data(facts: Any, settings: dict[str, Any], made: dict[str, Any]) -> None:
+    learned, (problem,) = learn(facts, settings, made)
+    assert "could not be run" in problem["evidence"] and learned["records"]["selftest"] == {"results": {}}
+
+
+def test_an_image_can_not_say_what_it_was_tested_with(facts: Any, settings: dict[str, Any]) -> None:
+    evil = {**OK, "made_with": "all", "image": "other", "profile": "rocm52", "board": "x", "torch": "0"}
+    learned, _problems = learn(facts, settings, evil)
+    entry = learned["records"]["selftest"]["results"]["rocm7 0000:0a:00.0"]
+    assert (entry["profile"], entry["torch"]) == ("rocm7", "2.11.0") and entry["made_with"]["image"] == "sha256:1"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [[], "x", {"results": []}, {"results": {"rocm7 0000:0a:00.0": 3}}, {"results": {"rocm7 0000:0a:00.0": {}}},
+     {"results": {"rocm7 0000:0a:00.0": {"made_with": {}, "usable": True}}}],
+)  # fmt: skip
+def test_a_record_that_is_none_is_no_evidence(facts: Any, settings: dict[str, Any], record: Any) -> None:
+    facts["records"]["selftest"] = record
+    assert len(webui.plan(facts, settings)["selftests"]) == 1
+    learned, problems = learn(facts, settings, OK)
+    assert not problems and webui.plan(learned, settings)["selftests"] == []

@@ -9,6 +9,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._text import (
     plan_lines,
     problem,
     problem_lines,
+    shown,
 )
 
 
@@ -36,6 +37,12 @@ def test_problem_lines() -> None:
 def test_no_host_moves_a_terminal(said: object, shown: str) -> None:
     assert clean(said) == shown
     assert shown.rstrip(".") in problem_lines([problem("a", str(said), "do")])[0]
+
+
+def test_checks_are_shown_without_what_steers_a_terminal() -> None:
+    (check,) = shown([{**problem("a\x1b[2J", "b\nnode2: failed", "c\u202e"), "note": "\x9b", "status": "failed"}])
+    assert check == {**problem("a\\x1b[2J", "b node2: failed", "c\\u202e"), "note": "\\x9b"}
+    assert shown([{"id": "a"}]) == [{"id": "a"}]
 
 
 def test_lines_stay_lines() -> None:

@@ -1,0 +1,109 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An action plugin that asks a host, and fails with a named check where Ansible can't get to work on it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible_collections.navilab.webui.plugins.module_utils._types import Check
+
+from . import _access, _lock
+from ._text import clean_lines, problem_lines, shown
+
+_HERE = "navilab-here"
+_PRINTED = ("module_stderr", "module_stdout")
+
+
+class HostAction(ActionBase):  # type: ignore[misc]
+    """`ask` is one module on the host; what comes back is its result, or a failure that a task may end with."""
+
+    _as_file = False
+
+    def ask(
+        self, module: str, arguments: Mapping[str, Any], variables: Mapping[str, Any], *, as_file: bool = False
+    ) -> dict[str, Any]:
+        """A module's result. `as_file` sends it as Ansible sends files, by the directory for temporary files, which
+        proves that later tasks can."""
+        self._as_file = as_file
+        try:
+            name = f"navilab.webui.{module}"
+            seen: dict[str, Any] = self._execute_module(
+                module_name=name, module_args=dict(arguments), task_vars=variables, wrap_async=False
+            )
+        except AnsibleError as error:
+            seen = {"msg": str(error)}
+            seen["unreachable" if isinstance(error, AnsibleConnectionFailure) else "failed"] = True
+            if not (found := _access.checks(seen, self._name(variables))):
+                raise
+        else:
+            if not seen.get("failed") and not seen.get("unreachable"):
+                return seen
+            found = _access.checks(seen, self._name(variables), self._tried(seen))
+        finally:
+            self._as_file = False
+        return _said(seen, found)
+
+    def take(self, lease_s: int, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Hold the host for this run; the result has `lock` where another one does."""
+        held = {**_lock.mine(), "lease": lease_s}
+        seen = self.ask("host_lock", held, variables, as_file=True)
+        if (found := seen.get("lock")) and not _lock.other(found):  # of a run that is dead
+            seen = self.ask("host_lock", {**held, "over": found["run"]}, variables)
+        return seen
+
+    def _is_pipelining_enabled(self, module_style: str, wrap_async: bool = False) -> bool:
+        return not self._as_file and bool(super()._is_pipelining_enabled(module_style, wrap_async))
+
+    @staticmethod
+    def _name(variables: Mapping[str, Any]) -> str:
+        return str(variables.get("inventory_hostname", "localhost"))
+
+    def _tried(self, seen: Mapping[str, Any]) -> _access.Tried:
+        """After a program died in the module's place: whether become works, and Python, whatever their language."""
+        if not any(key in seen for key in (*_PRINTED, "exception")):
+            return _access.Tried()
+        python = (getattr(self, "_used_interpreter", None) or "").lstrip("#!").strip() or "/usr/bin/python3"
+        script = f"import sys; print({_HERE!r}, '%d.%d' % sys.version_info[:2])"
+        command = f"echo {_HERE}; LC_ALL=C {python} -c {shlex.quote(script)} </dev/null"
+        try:
+            answer = self._low_level_execute_command(command, sudoable=True)
+            became = _HERE in str(answer.get("stdout"))
+            login = became or _HERE in str(self._low_level_execute_command(f"echo {_HERE}", sudoable=False)["stdout"])
+        except AnsibleError:  # a connection that is gone by now, or a password that is missing
+            return _access.Tried()
+        out = str(answer.get("stdout") or "")
+        version = re.search(rf"{_HERE} (\d+\.\d+)", out)
+        said = str(answer.get("stderr") or "").strip() or out.replace(_HERE, "").strip()
+        return _access.Tried(login, became, version.group(1) if version else "", said)
+
+
+def failed(result: dict[str, Any], problems: Iterable[Check], **more: Any) -> dict[str, Any]:
+    """Fail with all problems, as data and in words."""
+    found = shown(problems)
+    result.update(failed=True, msg="\n".join(problem_lines(found)), checks=found, **more)
+    return result
+
+
+def _said(seen: Mapping[str, Any], found: tuple[Check, ...]) -> dict[str, Any]:
+    """A failure as the task's result: what the host said without control characters, and once."""
+    kept = dict(seen)
+    for key in ("msg", *_PRINTED):
+        if isinstance(kept.get(key), str):
+            kept[key] = clean_lines(kept[key])
+    if not found:
+        return kept
+    checks = shown(found)
+    evidence = " ".join(check["evidence"] for check in checks)
+    for key in _PRINTED:
+        if key in kept and " ".join(str(kept[key]).split()) in evidence:
+            del kept[key]
+    kept.pop("exception", None)
+    kept.update(msg="\n".join(problem_lines(checks)), checks=checks)
+    return kept
