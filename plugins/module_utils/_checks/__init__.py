@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .._escape import clean
 from .._types import Check, Facts, Wanted
 from ._base import Case, Row, skipped
 from ._driver import dkms_built, dri_nodes, driver_bound, driver_reset_free, module_signed
@@ -17,7 +18,7 @@ from ._engine import container_running, container_sees_gpu, docker_engine
 from ._gpu import board_present, board_supported, firmware_files, firmware_not_shadowed, vram
 from ._kfd import kfd_gpu_node, kfd_ioctl, kfd_node, kfd_open, pcie_atomics
 from ._resources import DISK_MIN_MIB, MEMORY_MIN_MIB, disk_space, memory
-from ._system import groups, kernel_flavour, release
+from ._system import groups, kernel_flavour, release, systemd
 from ._webui import data_writable, selftest, webui_healthy, webui_not_exposed
 
 __all__ = (
@@ -51,7 +52,8 @@ CHECKS: tuple[Row, ...] = (
     Row("kfd_gpu_node", "kfd", ("kfd_node", "pcie_atomics"), kfd_gpu_node),
     Row("vram", "kfd", ("kfd_gpu_node",), vram),
     Row("groups", "kfd", (), groups),
-    Row("docker_engine", "host", (), docker_engine),
+    Row("systemd", "host", (), systemd),
+    Row("docker_engine", "host", ("systemd",), docker_engine),
     Row("selftest", "webui", (), selftest),
     Row("container_running", "webui", ("docker_engine",), container_running),
     Row("container_sees_gpu", "webui", ("container_running", "dri_nodes", "kfd_gpu_node"), container_sees_gpu),
@@ -95,10 +97,10 @@ def evaluate(facts: Facts, wanted: Wanted | None = None) -> list[Check]:
             {
                 "id": check.id,
                 "status": verdict.status,
-                "evidence": verdict.evidence,
-                "remedy": verdict.remedy,
-                "note": verdict.note,
-                "reason": verdict.reason,
+                "evidence": clean(verdict.evidence),
+                "remedy": clean(verdict.remedy),
+                "note": clean(verdict.note),
+                "reason": clean(verdict.reason),
             }
         )
     return results

@@ -5,35 +5,82 @@
 
 from __future__ import annotations
 
+from .._archives import debian_places
+from .._neighbours import NEIGHBOURS, OTHER, Neighbour
+from .._release import DEBIANS, SUPPORTED
 from .._sysfs import UNKNOWN
 from ._base import ACL, SITE, Case, Verdict, failed, ok, skipped
 
-RELEASES = {"11": "bullseye", "12": "bookworm", "13": "trixie"}
 KERNEL_MIN = (5, 10)  # Debian 11's
+X86 = ("", "x86_64", "amd64")  # "" where it is not known
+USE = "use Debian " + " or ".join(", ".join(f"{number} ({DEBIANS[number]})" for number in SUPPORTED).rsplit(", ", 1))
+LTS_ENDED = "Debian 11 left its long-term support in August 2026: plan the upgrade, its archive may move at any time"
 
 
 def release(case: Case) -> Verdict:
     release = case.facts["release"]
-    name = release["pretty_name"] or release["id"]
+    name, number = release["pretty_name"] or release["id"], release["version_id"]
+    relative = NEIGHBOURS.get(release["neighbour"], OTHER) if release["neighbour"] else None
+    known = release["id"] == "debian" and number in SUPPORTED
+    if relative and not (known and relative.whole and release["codename"] in (None, release["debian_codename"])):
+        return _relative(case, relative, name or relative.name)
     if not name:
-        return failed("there is no /etc/os-release", "install Debian 12 or 13") if case.live else skipped(UNKNOWN)
-    if release["id"] != "debian" or release["version_id"] not in RELEASES:
-        known = ", ".join(f"{number} ({codename})" for number, codename in RELEASES.items())
-        return failed(
-            f"/etc/os-release says {name}",
-            f"use Debian {known}; for a close relative, at your own risk, navilab_waive: {{release: your reason}}",
-        )
-    note = ""
-    if release["version_id"] == "11":
-        note = "Debian 11 left its long-term support in August 2026: plan the upgrade, its archive may move at any time"
-    return ok(name, note)
+        return failed("there is no /etc/os-release", "install Debian 12 or 13") if case.complete else skipped(UNKNOWN)
+    if release["id"] != "debian":
+        return failed(f"/etc/os-release says {name}", f"{USE}: nothing here is made for another distribution")
+    if number is None:
+        why = "testing or unstable, where kernel, firmware and engine change from day to day"
+        return failed(f"/etc/os-release says {name}: {why}", USE)
+    if not known:
+        return failed(f"/etc/os-release says {name}", USE)
+    notes = [LTS_ENDED] if number == "11" else []
+    return ok(name, "; ".join([*notes, *([f"{relative.name}: {relative.says}"] if relative else [])]))
+
+
+def _relative(case: Case, relative: Neighbour, name: str) -> Verdict:
+    """What works on a relative of Debian, and what does not. A waiver is offered only where all of it would work."""
+    facts, arch = case.facts["release"], case.facts["kernel"]["arch"]
+    number, codename = facts["debian_version"], facts["debian_codename"]
+    if relative is not OTHER and relative.name.split()[0].lower() not in name.lower():
+        name = relative.name if name.startswith("Debian") else f"{name}, made of {relative.name}"
+    seen = f"{name}, made of Debian {number} ({codename})" if number else name
+    if arch not in X86:
+        return failed(f"{seen}, on {arch}", f"{USE} on an x86-64 machine: no image is made for another one")
+    if not relative.whole:
+        return failed(f"{seen}: {relative.says}", USE)
+    if number not in SUPPORTED:
+        return failed(f"{seen}: " + ("too old or too new" if number else "of no release of Debian that is known"), USE)
+    if not _reads(case, codename or ""):
+        return failed(f"{seen}: apt has no source of Debian's {codename}, from which firmware and engine come", USE)
+    waiver = f"navilab_waive: {{release: {relative.name} is Debian {number}}}"
+    return failed(f"{seen}: {relative.says}", f"{relative.first}go on at your own risk with {waiver}; or {USE}")
+
+
+def _reads(case: Case, codename: str) -> bool:
+    """Whether apt has Debian's archive of that release. Where no source is known at all, it may."""
+    apt = case.facts["apt"]
+    return not apt["sources"] or bool(debian_places(apt, codename))
+
+
+def systemd(case: Case) -> Verdict:
+    """Docker's units, and all that the roles start, are systemd's."""
+    init = case.facts["init"]
+    if not init:
+        return skipped("/proc/1 does not tell" if case.complete else UNKNOWN)
+    if init == "systemd":
+        return ok("systemd is PID 1")
+    return failed(
+        f"PID 1 is {init}, not systemd, so that there is no service to start",
+        "boot the host with systemd (MX: the boot menu's advanced options; Debian: apt-get install systemd-sysv); "
+        "in a container let systemd be its first process",
+    )
 
 
 def kernel_flavour(case: Case) -> Verdict:
     kernel = case.facts["kernel"]
     if not kernel["release"]:
-        return failed("/proc/sys/kernel/osrelease is unreadable", "mount /proc") if case.live else skipped(UNKNOWN)
-    if kernel["arch"] not in ("", "x86_64", "amd64"):
+        return failed("/proc/sys/kernel/osrelease is unreadable", "mount /proc") if case.complete else skipped(UNKNOWN)
+    if kernel["arch"] not in X86:
         return failed(f"the machine is {kernel['arch']}", "use an x86-64 machine: no image is made for another one")
     if case.kernel and case.kernel < KERNEL_MIN:
         return failed(
@@ -52,7 +99,7 @@ def kernel_flavour(case: Case) -> Verdict:
 def groups(case: Case) -> Verdict:
     groups, user = case.facts["groups"], case.facts["user"]
     wanted = case.wanted.get("user")
-    if not case.live and not any(gid is not None for gid in groups.values()) and not (user and user["exists"]):
+    if not case.complete and not any(gid is not None for gid in groups.values()) and not (user and user["exists"]):
         return skipped(UNKNOWN)
     absent = [name for name, gid in groups.items() if gid is None]
     if absent:
