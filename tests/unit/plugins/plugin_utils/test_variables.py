@@ -114,6 +114,8 @@ def test_defaults_equal_specs(name: str) -> None:
     role = KNOWN[name]
     path = _variables.ROLES / name / "defaults" / "main.yml"
     assert role.defaults == (yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-    assert {key: value for key, value in role.defaults.items() if key in role.specs} == documented(role.specs)
+    # An expression is no default of a typed variable in a spec: see test_roles.py.
+    plain = {key: value for key, value in role.defaults.items() if key in role.specs and "default" in role.specs[key]}
+    assert plain == documented(role.specs)
     assert all(key.startswith(role.prefix) for key in role.specs)
     assert all(key.startswith((role.prefix, f"__{name}_")) for key in role.constants)
