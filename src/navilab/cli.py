@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import itertools
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 from rich.console import Console
@@ -30,6 +33,16 @@ PLAYBOOKS = {
     "plan": ("playbooks/plan.yml", "show what `site` would decide for each host"),
     "remove": ("playbooks/remove.yml", "take out what `site` put in; data stays"),
 }
+JUDGES = ("plan", "verify")
+"""Commands that change nothing, for which a recording does."""
+VARIABLE = "navilab_recorded"
+RECORDED = """\
+all:
+  vars:
+    ansible_connection: local
+    ansible_become: false
+  hosts:"""
+RECORD = ("playbooks/record.yml", "record a host in a small archive, without personal details, to be judged elsewhere")
 BUILD = ("playbooks/image.yml", "build the webui's image of each wanted profile and publish it")
 EXIT_CODES = "exit codes:\n" + "\n".join(f"  {code.value:>3}  {code.meaning}" for code in Exit)
 
@@ -74,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     for name, (playbook, purpose) in PLAYBOOKS.items():
         _add_playbook(commands, name, playbook, purpose)
+    _add_record(commands)
     _add_image(commands)
     try:
         from navilab.lab.cli import add_parser
@@ -94,9 +108,29 @@ def _add_playbook(commands: Any, name: str, playbook: str, purpose: str) -> None
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_playbook_options(command)
-    if name in ("verify", "selftest"):
+    if name in JUDGES:
+        command.add_argument("--recorded", nargs="+", type=Path, default=[], metavar="FILE",
+            help="recordings (navilab record), judged in place of hosts, without an inventory")  # fmt: skip
+    if name in ("plan", "verify", "selftest"):
         command.add_argument("--json", action="store_true", help="print one JSON document, progress on stderr")
-    command.set_defaults(run=run_playbook, command=command.prog.removeprefix("navilab "), playbook=playbook, json=False)
+    command.set_defaults(
+        run=run_playbook, command=command.prog.removeprefix("navilab "), playbook=playbook, json=False, recorded=[]
+    )
+
+
+def _add_record(commands: Any) -> None:
+    _add_playbook(commands, "record", *RECORD)
+    command = commands.choices["record"]
+    command.add_argument("host", metavar="HOST", help="host of the inventory, or a pattern of several")
+    command.add_argument("-o", "--output", type=Path, default=Path(), metavar="PATH",
+        help="the archive's path, or a directory for it (default: here, under a name that tells nothing)")  # fmt: skip
+    command.set_defaults(run=_record)
+
+
+def _record(arguments: argparse.Namespace) -> int:
+    arguments.limit = f"{arguments.limit}:&{arguments.host}" if arguments.limit else arguments.host
+    arguments.extra_vars.append(json.dumps({"navilab_record_path": str(arguments.output.absolute())}))
+    return run_playbook(arguments)
 
 
 def _add_image(commands: Any) -> None:
@@ -119,19 +153,41 @@ def _inspect_image(arguments: argparse.Namespace) -> int:
 
 def run_playbook(arguments: argparse.Namespace) -> int:
     """site, verify, selftest, plan, remove, image build."""
-    job = Job(
-        arguments.command,
-        ROOT / arguments.playbook,
-        tuple(ansible_arguments(arguments)),
-        ask_passwords(arguments),
-    )
-    console = Console(stderr=arguments.json, highlight=False)
-    with Screen(console, verbatim=arguments.verbose > 0) as screen:
-        outcome = run.run(job, screen.watch)
+    with TemporaryDirectory(prefix="navilab-") as scratch:
+        if arguments.recorded:
+            arguments.inventory = [str(recorded_inventory(arguments.recorded, arguments.inventory, Path(scratch)))]
+        job = Job(
+            arguments.command,
+            ROOT / arguments.playbook,
+            tuple(ansible_arguments(arguments)),
+            ask_passwords(arguments),
+        )
+        console = Console(stderr=arguments.json, highlight=False)
+        with Screen(console, verbatim=arguments.verbose > 0) as screen:
+            outcome = run.run(job, screen.watch)
     screen.finish(outcome, again=f"navilab {arguments.command}")
     if arguments.json:
         print(json.dumps(document(outcome), indent=2))
     return outcome.exit
+
+
+def recorded_inventory(recordings: Sequence[Path], inventories: Sequence[str], scratch: Path) -> Path:
+    """An inventory with a host for each recording, named after its file, that this machine judges by itself."""
+    if inventories:
+        raise UsageError("--recorded takes no inventory: each file is a host; set variables with -e")
+    hosts: dict[str, Path] = {}
+    for path in recordings:
+        if not path.exists():
+            raise UsageError(f"there is no {path}")
+        stem = re.sub(r"(?:\.recording)?(?:\.tar\.gz|\.tgz)?$", "", path.absolute().name)
+        plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-.") or "recording"
+        names = itertools.chain([plain], (f"{plain}-{number}" for number in itertools.count(2)))
+        hosts[next(name for name in names if name not in hosts)] = path.absolute()
+    # A file's name is no template, whatever it looks like. JSON's texts are YAML's, too.
+    lines = [f"    {name}: {{{VARIABLE}: !unsafe {json.dumps(str(path))}}}" for name, path in hosts.items()]
+    inventory = scratch / "recorded.yml"
+    inventory.write_text("\n".join([RECORDED, *lines, ""]), encoding="utf-8")
+    return inventory
 
 
 def ansible_arguments(arguments: argparse.Namespace) -> list[str]:
@@ -177,9 +233,9 @@ def ask_passwords(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def document(outcome: Outcome) -> dict[str, Any]:
-    """`verify --json`, `selftest --json`: the checks of each host, as the collection returned them, and how it ended.
+    """`--json`: what was planned for each host, its checks as the collection returned them, and how it ended.
 
-    A host that could not be reached has the failed check `reachable`.
+    A host that could not be reached has the failed check `ssh`, or `reachable` where it is another connection.
     """
     return {
         "exit_code": int(outcome.exit),
@@ -189,6 +245,10 @@ def document(outcome: Outcome) -> dict[str, Any]:
             host.name: {
                 "status": host.status.value,
                 "passed": host.status in (Status.OK, Status.CHANGED),
+                "plans": {
+                    name: {key: plan[key] for key in ("actions", "warnings")}
+                    for name, plan in host.report.plans.items()
+                },
                 "checks": list(host.report.all_checks),
                 "failures": [
                     {"step": str(failure.step), "message": "\n".join(failure.lines), "checks": list(failure.checks)}

@@ -27,6 +27,7 @@ from typing import Any
 from ansible_runner.interface import init_runner
 
 from navilab import events
+from navilab.owner import give_to_owner
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout: the driver runs the playbooks that lie beside it."""
@@ -190,8 +191,13 @@ def run(
         runner.config.suppress_output_file = True  # log.txt is that
         if "ANSIBLE_HOST_KEY_CHECKING" not in os.environ:
             runner.config.env.pop("ANSIBLE_HOST_KEY_CHECKING", None)  # runner turns it off; ansible.cfg decides
-        with stop.listening():
-            _, rc = runner.run()
+        try:
+            with stop.listening():
+                _, rc = runner.run()
+        finally:
+            for each in (runs.parent, runs, runs / "latest"):
+                give_to_owner(each, deep=False)
+            give_to_owner(directory)
     return Outcome(state, rc, directory, interrupted=stop.requests > 0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from pathlib import Path
 
@@ -125,3 +126,48 @@ def test_the_version_is_the_collections() -> None:
     galaxy = yaml.safe_load((cli.ROOT / "galaxy.yml").read_text(encoding="utf-8"))
     assert navilab.__version__ == galaxy["version"]
     assert f'version = "{galaxy["version"]}"' in (cli.ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def test_recordings_are_hosts_of_an_inventory_of_their_own(tmp_path: Path) -> None:
+    names = ["a.tar.gz", "b.recording.tar.gz", "x y{{ 1 }}.tgz", "c[1:3]", "d: e\n#.tar.gz", "...tar.gz", "sub/a.tgz"]
+    (tmp_path / "sub").mkdir()
+    for name in names:
+        (tmp_path / name).touch()
+    inventory = cli.recorded_inventory([tmp_path / name for name in names], [], tmp_path)
+
+    class Loader(yaml.SafeLoader):
+        """Knows the tag of what is no template."""
+
+    Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+    found = yaml.load(inventory.read_text(encoding="utf-8"), Loader=Loader)["all"]
+    assert found["vars"] == {"ansible_connection": "local", "ansible_become": False}
+    assert [*found["hosts"]] == ["a", "b", "x-y-1", "c-1-3", "d-e", "recording", "a-2"]
+    assert [host["navilab_recorded"] for host in found["hosts"].values()] == [str(tmp_path / name) for name in names]
+    assert inventory.read_text().count("!unsafe") == len(names)
+
+
+@pytest.mark.parametrize("words", [["-i", "x", "--recorded", "/etc/passwd"], ["--recorded", "/no/such/file"]])
+def test_recordings_take_no_inventory_and_must_be_there(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", *words]) == Exit.USAGE
+    assert "navilab: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["site", "selftest", "remove", "record"])
+def test_only_what_changes_nothing_takes_recordings(name: str) -> None:
+    with pytest.raises(SystemExit):
+        parse(name, "--recorded", "x")
+
+
+def test_record_is_of_one_host_into_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs: list[run.Job] = []
+
+    def keep(job: run.Job, *_: object) -> Outcome:
+        jobs.append(job)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "run", keep)
+    cli.main(["record", "node1", "-i", "x", "-o", "some where.tar.gz", "-l", "lab"])
+    (job,) = jobs
+    assert (job.command, job.playbook.name) == ("record", "record.yml")
+    path = json.dumps({"navilab_record_path": str(Path("some where.tar.gz").absolute())})
+    assert job.arguments == ("--inventory=x", "--limit=lab:&node1", f"--extra-vars={path}")

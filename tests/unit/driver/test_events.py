@@ -55,7 +55,7 @@ class TestRecordedRun:
         assert [report.result for report in run.reports] == [
             "verified, 1 waived",
             "failed: driver_bound",
-            "unreachable: ssh: connect to host 192.0.2.1 port 22: Connection refused",
+            "unreachable: connect to host 192.0.2.1 port 22: Connection refused",
         ]
 
     def test_failures_are_those_that_were_neither_ignored_nor_rescued(self) -> None:
@@ -69,7 +69,7 @@ class TestRecordedRun:
         _, notes = play(recorded())
         said = [(note.kind, note.host, note.step.role, note.text.partition("\n")[0]) for note in notes]
         assert sorted(said[:1]) == [(Kind.UNREACHABLE, "away", "Plan", said[0][3])]
-        assert said[0][3].startswith("reachable: Failed to connect")
+        assert said[0][3].startswith("ssh: connect to host")
         action = "install firmware-amd-graphics"
         of_good = [(kind, role, text) for kind, host, role, text in said if host == "good"]
         assert of_good == [

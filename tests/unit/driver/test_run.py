@@ -249,5 +249,5 @@ def test_an_unreachable_host_is_a_failed_check_to_machines(
     far = json.loads(capsys.readouterr().out)["hosts"]["far"]
     assert (far["status"], far["passed"]) == ("unreachable", False)
     (reachable,) = far["checks"]
-    assert (reachable["id"], reachable["status"]) == ("reachable", "failed")
+    assert (reachable["id"], reachable["status"]) == ("ssh", "failed")
     assert "Connection refused" in reachable["evidence"] and reachable["remedy"]

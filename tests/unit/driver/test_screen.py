@@ -43,7 +43,7 @@ def test_piped_it_is_plain_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert re.search(r"^\d\d:\d\d:\d\d broken: firmware: Load it: failed: non-zero return code$", text, re.M)
     assert "\ngood: install firmware-amd-graphics\n" in text
     assert f"\n\nbroken: failed\n  {CAUSE}\n" in text
-    assert "\n\naway: unreachable\n  reachable: Failed to connect" in text
+    assert "\n\naway: unreachable\n  ssh: connect to host" in text
     rows = [row for row in text.splitlines() if row.startswith(("HOST ", "good  ", "broken  ", "away  "))]
     assert [row.split()[0] for row in rows] == ["HOST", "good", "broken", "away"]
     assert "http://127.0.0.1:7860" in rows[1] and rows[1].endswith("verified, 1 waived")
