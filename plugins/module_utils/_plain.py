@@ -17,4 +17,6 @@ _SEQUENCES = re.compile(
 def plain(line: str) -> str:
     """A line without colours and control characters; a tab is a space, what is no text becomes U+FFFD."""
     line = _SEQUENCES.sub("", line.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+    if line.isprintable():  # as nearly all of some thousands are
+        return line
     return "".join(char if char.isprintable() else " " if char == "\t" else "\ufffd" for char in line)

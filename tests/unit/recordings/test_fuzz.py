@@ -48,6 +48,7 @@ LINES = (
     "\\" * 70000, "deb " * 20000, "deb [" + "a=b " * 20000, "a:" * 30000, "://" * 20000, "a@" * 30000,
     "\t\n" * 30000, ", " * 30000,
 )  # fmt: skip
+PARTS = ("answers", "answers", "answers", "stat", "stat", "errors", "listed", "settings")
 DOCUMENTS = ("[" * 100000, '{"a":' * 50000, '{"answers": {"boot time": NaN}}', '{"stat": ' + "9" * 100000)
 
 
@@ -155,9 +156,9 @@ def disturb(folder: Path, chance: random.Random) -> None:
                 deep.mkdir(exist_ok=True)
 
 
-def twist(value: Any, chance: random.Random) -> Any:
-    """JSON with one part of it exchanged, dropped, or doubled."""
-    if isinstance(value, (dict, list)) and value and chance.random() < 0.85:
+def twist(value: Any, chance: random.Random, deeper: float = 0.85) -> Any:
+    """JSON with one part of it exchanged or dropped."""
+    if isinstance(value, (dict, list)) and value and chance.random() < deeper:
         keys = list(value) if isinstance(value, dict) else range(len(value))
         key = chance.choice(list(keys))
         if chance.random() < 0.15:
@@ -172,18 +173,20 @@ def garble_manifest(folder: Path, chance: random.Random) -> None:
     path = folder / "recording.json"
     if path.is_symlink() or not path.is_file():
         return
-    kind = chance.randrange(10)
+    kind = chance.randrange(20)
     if kind == 0:
         garble(path, chance)
     elif kind == 1:
-        path.write_text(json.dumps(chance.choice(JUNK)))
-    elif kind == 2:
-        path.write_text(chance.choice(DOCUMENTS))
+        path.write_text(chance.choice([*DOCUMENTS, *map(json.dumps, JUNK)]))
     else:
-        with contextlib.suppress(ValueError, RecursionError):
+        with contextlib.suppress(ValueError, RecursionError, AttributeError):
             document = json.loads(path.read_bytes() if path.stat().st_size < 1 << 24 else b"")
             for _ in range(chance.randrange(1, 8)):
-                document = twist(document, chance)
+                part = chance.choice([*PARTS, ""])
+                if part:
+                    document[part] = twist(document.get(part, {}), chance, 0.97)
+                elif kind == 2:
+                    document = twist(document, chance)
             path.write_text(json.dumps(document))
 
 
