@@ -34,7 +34,7 @@ MAX_PROBLEMS = 200
 WORD = 128  # characters of a one-line value
 MAX_LINKS = 40  # the kernel's own MAXSYMLINKS
 MAX_PATH = 4096  # bytes of a path, the kernel's own PATH_MAX
-MAX_STEPS = 1 << 20  # names that are looked up in a recording, after which it is taken to end
+MAX_STEPS = 1 << 18  # names that are looked up in a recording, after which it is taken to end
 
 U64_MAX = 2**64 - 1
 _DECIMAL = re.compile(r"[0-9]{1,20}", re.ASCII)
@@ -289,7 +289,7 @@ class Tree:
             if not pending and not follow:
                 break
             try:
-                target = str(Path(self._outside("/".join(done))).readlink())
+                target = os.readlink(self._outside("/".join(done)))  # noqa: PTH115 - some thousands of them
             except OSError:  # not a link, or not there: the caller's own access tells which
                 continue
             if recorder := self._recording:
@@ -305,7 +305,7 @@ class Tree:
         return "/" + "/".join(done)
 
     def _outside(self, inside: str) -> str:
-        return str(Path(self.root, inside.lstrip("/")))
+        return f"{self.root.rstrip('/')}/{inside.lstrip('/')}"
 
     def _failed(self, path: str, error: Exception) -> None:
         if not (isinstance(error, OSError) and error.errno in _ABSENT):
@@ -562,13 +562,13 @@ def _told(kept: Mapping[str, Any], seen: os.stat_result | None) -> os.stat_resul
     return os.stat_result(whole + times, more)
 
 
-def unusable_root(root: str) -> str:
-    """Why nothing can be read below `root`; empty if it can."""
+def unusable_root(root: str, given: str = "") -> str:
+    """Why nothing can be read below `root`; empty if it can. `given` is where it was unpacked from."""
     if not root.startswith("/"):
         return f"root: an absolute path is needed, not {root!r}"
     tree = Tree(root)
     if tree.unusable:
-        return f"root: {clean(root[:WORD])}: {tree.unusable}"
+        return f"root: {clean((given or root)[:WORD])}: {tree.unusable}"
     return "" if tree.is_dir("/") else f"root: {clean(root[:WORD])} is not a directory that can be read"
 
 
@@ -586,4 +586,4 @@ def opened(root: str) -> Iterator[tuple[str, str]]:
 
     with tempfile.TemporaryDirectory(prefix="navilab-") as folder:
         problem = unpack(root, folder)
-        yield folder, f"root: {clean(root[:WORD])}: {problem}" if problem else unusable_root(folder)
+        yield folder, f"root: {clean(root[:WORD])}: {problem}" if problem else unusable_root(folder, root)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import errno
 import gzip
 import json
 import os
@@ -179,12 +180,15 @@ def garble_manifest(folder: Path, chance: random.Random) -> None:
     elif kind == 1:
         path.write_text(chance.choice([*DOCUMENTS, *map(json.dumps, JUNK)]))
     else:
-        with contextlib.suppress(ValueError, RecursionError, AttributeError):
+        with contextlib.suppress(ValueError, RecursionError, AttributeError, LookupError, TypeError):
             document = json.loads(path.read_bytes() if path.stat().st_size < 1 << 24 else b"")
             for _ in range(chance.randrange(1, 8)):
                 part = chance.choice([*PARTS, ""])
-                if part:
-                    document[part] = twist(document.get(part, {}), chance, 0.97)
+                if part and not document.get(part):
+                    said = [errno.EACCES, errno.EIO, ["a", "b.conf"], *JUNK]
+                    document[part] = {name: chance.choice(said) for name in chance.sample([*document["stat"]], 20)}
+                elif part:
+                    document[part] = twist(document[part], chance, 0.99)
                 elif kind == 2:
                     document = twist(document, chance)
             path.write_text(json.dumps(document))
