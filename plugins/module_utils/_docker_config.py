@@ -30,7 +30,7 @@ _SOCKETS = ("unix://", "unix:///run/docker.sock", "unix:///var/run/docker.sock")
 _LOGIN = re.compile(r"://([^/\s\"']*|[^/\s\"'@:]+:(?!\d+/)[^\s\"']*)@")
 _SECRET = re.compile(r"token|passw|secret|credential", re.I)
 _MASK = re.compile(r"sha256:[0-9a-f]{8}")
-_ASSIGNED = re.compile(rf"([\w.-]*(?:{_SECRET.pattern})[\w.-]*[\"']?\s*[=:]\s*[\"']?)([^\s\"',}}]+)", re.I)
+_ASSIGNED = re.compile(rf"((?:{_SECRET.pattern})[\w.-]*[\"']?\s*[=:]\s*[\"']?)([^\s\"',}}]+)", re.I)
 
 
 def mask(secret: str) -> str:

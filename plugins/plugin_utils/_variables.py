@@ -9,7 +9,7 @@ parent process: what it has imported, Ansible's workers inherit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,6 +75,15 @@ KNOWN: Mapping[str, Role] = {
     # Of the image role a host reads one variable; the rest is the builder's.
     "image": _role("image")._replace(constants={}),
 }
+# What the values of a dict have to be like, which a spec can't say.
+_OF: Mapping[str, Sequence[Any]] = {
+    "webui_images": [""],
+    "webui_profiles_extra": [*KNOWN["webui"].constants["webui_profiles"].values()],
+    "docker_engine_registry_cas": [""],
+}
+_DAEMON = {"data-root": "", "log-driver": "", "log-opts": {}}
+_LIKE: Mapping[str, Any] = {"docker_engine_daemon": _DAEMON, "docker_engine_daemon_defaults": _DAEMON}
+_LOOSE = ("torch", "rocm", "env")  # where a number will do for a text
 _HOST_READS = {"image": ("image_registry",)}
 DEFAULTS: Mapping[str, Any] = {
     name: value for role in KNOWN.values() for name, value in {**role.defaults, **role.constants}.items()
@@ -130,12 +139,48 @@ def read(
         empty = nulls({key: value for key, value in values.items() if key in specs})
         problems += [_bad(path, "it has no value") for path in empty]
         whole = {key: values[key] for key in specs if key in values and not nulls(values[key])}
-        checked = ArgumentSpecValidator(specs).validate(whole)
+        misfits = {key: _misfits(key, whole[key], specs[key]) for key in whole}
+        problems += [misfit for found in misfits.values() for misfit in found]
+        checked = ArgumentSpecValidator(specs).validate({key: whole[key] for key in whole if not misfits[key]})
         problems += [_bad(role.prefix.rstrip("_"), str(message)) for message in checked.error_messages]
         values.update(_without_nulls(checked.validated_parameters))
         settings[name] = {key.removeprefix(role.prefix): value for key, value in values.items()}
     problems += [_bad(old, f"it is now {new}") for old, new in RENAMED.items() if old in variables]
     return settings, problems
+
+
+def _misfits(key: str, value: Any, spec: Mapping[str, Any]) -> list[Check]:
+    """What the specs' own validation does not see, or stumbles over."""
+    if spec.get("type") == "dict" and spec.get("options") and not isinstance(value, (Mapping, str)):
+        return [_bad(key, "a mapping is expected")]
+    if key in _LIKE and isinstance(value, Mapping):
+        return _unlike(value, [_LIKE[key]], key)
+    if key not in _OF or not isinstance(value, Mapping):
+        return []
+    return [bad for name, each in value.items() for bad in _unlike(each, _OF[key], f"{key}.{name}")]
+
+
+def _unlike(value: Any, examples: Sequence[Any], path: str) -> list[Check]:
+    """Where a value is of no kind that an example has; what no example has is free."""
+    kinds = [_kind(example) for example in examples]
+    loose = _kind(value) == "a number" and any(f".{name}" in path for name in _LOOSE)
+    if kinds and _kind(value) not in kinds and not loose:
+        return [_bad(path, f"{' or '.join(dict.fromkeys(kinds))} is expected")]
+    if isinstance(value, Mapping):
+        parts = [example for example in examples if isinstance(example, Mapping)]
+        of = {key: [part[key] for part in parts if key in part] for key in value}
+        return [bad for key, each in value.items() for bad in _unlike(each, of[key], f"{path}.{key}")]
+    if isinstance(value, (list, tuple)):
+        items = [item for example in examples if isinstance(example, (list, tuple)) for item in example]
+        return [bad for number, each in enumerate(value) for bad in _unlike(each, items, f"{path}.{number}")]
+    return []
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    kinds = ((str, "a text"), ((int, float), "a number"), (Mapping, "a mapping"), ((list, tuple), "a list"))
+    return next((word for kind, word in kinds if isinstance(value, kind)), "nothing")
 
 
 def _bad(what: str, why: str) -> Check:

@@ -258,6 +258,7 @@ class Watch:
     def __init__(self) -> None:
         self.allowed: tuple[str, ...] = ()
         self.strayed: list[str] = []
+        tempfile.gettempdir()  # which is tried out once
         sys.addaudithook(self._hear)
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:

@@ -54,6 +54,39 @@ def test_the_specs_type_what_a_user_wrote() -> None:
     assert settings["webui"]["extra_args"] == ["--a", "--b"]
 
 
+@pytest.mark.parametrize(
+    ("own", "path"),
+    [
+        ({"webui_images": {"cpu": {"name": "x"}, "rocm7": "x"}}, "webui_images.cpu: a text"),
+        ({"webui_images": {"cpu": 5}}, "webui_images.cpu: a text"),
+        ({"webui_profiles_extra": {"x": {"image": 5}}}, "webui_profiles_extra.x.image: a text"),
+        ({"docker_engine_daemon": {"data-root": ["x"]}}, "docker_engine_daemon.data-root: a text"),
+        ({"docker_engine_daemon": {"log-opts": "x"}}, "docker_engine_daemon.log-opts: a mapping"),
+        ({"webui_profiles_extra": {"mine": "x"}}, "webui_profiles_extra.mine: a mapping"),
+        ({"webui_profiles_extra": {"x": {"gfx_targets": True}}}, "webui_profiles_extra.x.gfx_targets: a list"),
+        ({"webui_profiles_extra": {"x": {"gfx_targets": [[]]}}}, "webui_profiles_extra.x.gfx_targets.0: a text"),
+        ({"webui_profiles_extra": {"x": {"requires": {"uid": "1"}}}}, "webui_profiles_extra.x.requires.uid: a number"),
+        ({"webui_profiles_extra": {"x": {"gpu": "no"}}}, "webui_profiles_extra.x.gpu: true or false"),
+        ({"docker_engine_registry_cas": {"r.example": ["PEM"]}}, "docker_engine_registry_cas.r.example: a text"),
+        ({"docker_engine_proxy": 0}, "docker_engine_proxy: a mapping"),
+    ],
+)
+def test_the_values_of_a_dict_are_of_one_kind(own: dict[str, Any], path: str) -> None:
+    (text,) = evidence(**own)
+    assert text == f"{path} is expected"
+
+
+def test_a_profile_of_ones_own_may_have_more() -> None:
+    own = {
+        "rocm": 5.2,
+        "gfx_targets": ["gfx1010"],
+        "env": {"A": 1},
+        "mine": {"any": [1]},
+        "requires": {"memory_min_mib": 1},
+    }
+    assert evidence(webui_profiles_extra={"mine": own}) == []
+
+
 def test_all_roles_are_reported_together() -> None:
     found = evidence(webui_port="many", firmware_state="gone", docker_engine_daemon="none", navilab_shortcut="perhaps")
     assert [line.partition(":")[0] for line in found] == ["navilab", "firmware", "docker_engine", "webui"]
