@@ -82,7 +82,8 @@ def _recorded(tree: Tree, name: str) -> _Account:
             continue
         uid, gid = parse_int(fields[2]), parse_int(fields[3])
         if uid is not None and gid is not None:
-            groups = [parse_int(group[2]) for group in _lines(tree, "/etc/group", 4) if name in group[3].split(",")]
+            every = _lines(tree, "/etc/group", 4)
+            groups = [parse_int(group[2]) for group in every if name in map(str.lstrip, group[3].split(","))]
             gids = [number for number in dict.fromkeys(groups) if number is not None][:_MAX_GROUPS]
             return {"exists": True, "uid": uid, "gid": gid, "home": fields[5], "gids": gids}
     return _nobody()

@@ -9,16 +9,20 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator
 
+from ._docker_config import mask
 from ._sysfs import Tree
 from ._types import Apt, AptArchive, AptSource, AptSourceFields
 
 SOURCE_PARTS = "/etc/apt/sources.list.d"
 LISTS = "/var/lib/apt/lists"
 OURS = f"{SOURCE_PARTS}/navilab-"  # source files that the roles write begin so
-_NAME = re.compile(r"[A-Za-z0-9_.-]+\.(list|sources)")  # APT ignores files with any other name
-_LINE = re.compile(r"(deb|deb-src)\s+(?:\[([^\]]*)\]\s*)?(\S.*)")
+EXTENDS = f"{OURS}firmware"  # and so the one that has addresses of the user's sources, with their logins
+_NAME = re.compile(r"(?!\.)[A-Za-z0-9_.-]+\.(list|sources)")  # APT ignores files with any other name
+_LINE = re.compile(r"(deb|deb-src)\s+(?:\[([^\]]*)\]\s*)?([^\s\[].*)")
 _WORD = re.compile(r'(?:"[^"]*"|\[[^\]]*\]|[^\s"\[\]])+')  # cdrom:[Debian GNU/Linux 12 ...]/ is one word
-_OPTION = re.compile(r"([A-Za-z-]+)([+-]?)=(\S*)")
+_LOGIN = re.compile(r"://([^/\s]*)@")
+_OPTION_WORD = re.compile(r'(?:"[^"]*"|\S)+')
+_OPTION = re.compile(r"([A-Za-z][\w-]*?)([+-]?)=(.+)", re.DOTALL)
 # One-line options whose deb822 name is not just the capitalised one.
 _OPTION_NAMES = {"arch": "Architectures", "lang": "Languages", "target": "Targets", "pdiffs": "PDiffs"}
 _OPTION_SUFFIXES = {"": "", "+": "-Add", "-": "-Remove"}
@@ -37,22 +41,37 @@ class SourceError(ValueError):
 
 
 def gather_apt(tree: Tree) -> Apt:
-    """Every source that APT reads, in its order; `error` tells what it would refuse."""
+    """Every source that APT reads, in its order, with a mask for a login; `error` tells what it would refuse."""
     sources: list[AptSource] = []
     errors: list[str] = []
-    paths = ["/etc/apt/sources.list"]
-    paths += [f"{SOURCE_PARTS}/{name}" for name in tree.listdir(SOURCE_PARTS) if _NAME.fullmatch(name)]
-    for path in paths:
-        text = tree.read_text(path)
-        if text is None:
-            continue
+    for path, text in _files(tree):
         try:
             for source in parse_sources(path, text):
-                sources.append(source)
+                sources.append({**source, "uris": [without_secrets(uri) for uri in source["uris"]]})
         except SourceError as error:
             errors.append(f"{path}: {error}")
     refused = re.sub(r"://[^/\s]*@", "://", "; ".join(errors))  # without the login that a malformed line may have
     return {"sources": sources, "archives": _archives(tree, sources), "error": refused}
+
+
+def _files(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Each file of sources with its text."""
+    names = [f"{SOURCE_PARTS}/{name}" for name in tree.listdir(SOURCE_PARTS) if _NAME.fullmatch(name)]
+    for path in ["/etc/apt/sources.list", *names]:
+        text = tree.read_text(path)
+        if text is not None:
+            yield path, text
+
+
+def without_secrets(text: str) -> str:
+    """Sources with a mask for each login, which facts, plans and results have."""
+    return _LOGIN.sub(lambda found: f"://{mask(found[1])}@", text)
+
+
+def with_secrets(text: str, tree: Tree) -> str:
+    """The same with the logins that the host's own sources have. KeyError for a mask that is of none of them."""
+    known = {mask(login): login for _path, theirs in _files(tree) for login in _LOGIN.findall(theirs)}
+    return _LOGIN.sub(lambda found: f"://{known[found[1]] if mask(found[1]) == found[1] else found[1]}@", text)
 
 
 def parse_sources(path: str, text: str) -> Iterator[AptSource]:
@@ -160,9 +179,13 @@ def parse_one_line(text: str) -> Iterator[AptSourceFields]:
         if not match or len(words) < 2 or (len(words) == 2 and not words[1].endswith("/")):
             raise SourceError(f"line {number} is malformed: {line[:100]!r}")
         options = {}
-        for name, sign, value in _OPTION.findall(match.group(2) or ""):
+        for word in _OPTION_WORD.findall(match.group(2) or ""):
+            option = _OPTION.fullmatch(word)
+            if not option:
+                raise SourceError(f"line {number} is malformed: [{word[:100]}] is not an assignment")
+            name, sign, value = option.groups()
             key = _OPTION_NAMES.get(name.lower(), name.title()) + _OPTION_SUFFIXES[sign]
-            options[key] = value.replace(",", " ")
+            options[key] = value.replace('"', "").replace(",", " ")
         yield _source("one-line", True, [match.group(1)], words[:1], words[1:2], words[2:], options)
 
 
@@ -197,14 +220,14 @@ def parse_deb822(text: str) -> Iterator[AptSourceFields]:
             fields[name] = value.strip()
         if not fields:
             continue
-        missing = [key for key in ("types", "uris", "suites") if not fields.get(key)]
+        enabled = fields.pop("enabled", "yes").lower() not in _FALSE
+        missing = [key for key in ("types", "uris", "suites") if not fields.get(key) and (enabled or key == "types")]
         if missing:
             raise SourceError(f"a stanza lacks {', '.join(key.title() for key in missing)}")
-        enabled = fields.pop("enabled", "yes").lower() not in _FALSE
         types, uris, suites, components = (
             fields.pop(key, "").split() for key in ("types", "uris", "suites", "components")
         )
-        for suite in suites:
+        for suite in suites if enabled else ():
             if suite.endswith("/") == bool(components):
                 what = "names components" if components else "lacks Components"
                 raise SourceError(f"a stanza of suite {suite} {what}")

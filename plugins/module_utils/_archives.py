@@ -30,7 +30,7 @@ _MAIN_FILES = ("/etc/apt/sources.list", f"{SOURCE_PARTS}/debian.sources", f"{SOU
 
 
 class Place(NamedTuple):
-    """A suite at an address, of an enabled source of binaries that is no disc."""
+    """A suite at an address, of an enabled source that is no disc."""
 
     source: AptSource
     uri: str
@@ -39,8 +39,12 @@ class Place(NamedTuple):
 
 def binary_places(sources: Iterable[AptSource]) -> Iterator[Place]:
     """Where packages can be had. A disc is no such place: it lies in no drive when a role runs."""
+    return (place for place in _places(sources) if "deb" in place.source["types"])
+
+
+def _places(sources: Iterable[AptSource]) -> Iterator[Place]:
     for source in sources:
-        if source["enabled"] and "deb" in source["types"]:
+        if source["enabled"]:
             for uri, suite in places(source):
                 if not is_disc(uri):
                     yield Place(source, uri, suite)
@@ -84,6 +88,12 @@ def has_component(apt: Apt, codename: str | None, component: str) -> bool:
     """Whether a component of Debian's archive of this release is among the sources."""
     places = debian_places(apt, codename)
     return any(component in place.source["components"] and not _is_updates(place) for place in places)
+
+
+def is_signed_anew(apt: Apt, codename: str | None, component: str) -> bool:
+    """Whether a component is of a mirror of this release that says another origin of itself, as aptly's do."""
+    places = (place for place in binary_places(apt["sources"]) if component in place.source["components"])
+    return any(said["codename"] == codename for said in (_said(apt, place) for place in places) if said)
 
 
 def to_extend(apt: Apt, codename: str | None) -> list[Place]:
@@ -146,12 +156,13 @@ def _siblings(apt: Apt, codename: str | None) -> set[str]:
 
 def serving(apt: Apt, where: Iterable[str], suite: str, ours: str, origin: str = "") -> list[Place]:
     """The user's places that serve a suite of one of these addresses, or of a mirror whose Release file names that
-    origin; those of the file `ours` are not the user's."""
+    origin; those of the file `ours` are not the user's. Not all have packages for a PC (has_packages), and apt compares
+    the keys of all."""
     wanted = {address(uri) for uri in where}
     return [
         place
-        for place in binary_places(apt["sources"])
-        if place.source["file"] != ours and place.suite == suite and _for_amd64(place.source)
+        for place in _places(apt["sources"])
+        if place.source["file"] != ours and place.suite == suite
         if address(place.uri) in wanted or (origin and _origin(apt, place) == origin)
     ]
 
@@ -161,8 +172,9 @@ def _origin(apt: Apt, place: Place) -> str:
     return said["origin"] if said else ""
 
 
-def _for_amd64(source: AptSource) -> bool:
-    """Whether a source is read on a PC."""
+def has_packages(source: AptSource, component: str) -> bool:
+    """Whether a source has packages of a component for a PC."""
     options = source["options"]
     only = options.get("Architectures", "").split()
-    return (not only or "amd64" in only) and "amd64" not in options.get("Architectures-Remove", "").split()
+    there = "deb" in source["types"] and component in source["components"]
+    return there and (not only or "amd64" in only) and "amd64" not in options.get("Architectures-Remove", "").split()

@@ -19,8 +19,17 @@ import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict
 
-from ._docker_config import CONFIG, DEFAULT_ROOT, flags_of, public, read_config, split_flags
-from ._docker_unit import PID, gather_unit
+from ._docker_config import (
+    CONFIG,
+    DEFAULT_ROOT,
+    GRAPH_DRIVERS,
+    flags_of,
+    in_containerd,
+    public,
+    read_config,
+    split_flags,
+)
+from ._docker_unit import PID, gather_unit, program_of
 from ._engines import BINARIES, NEIGHBOURS, PACKAGES, SOCKET, Answer, find
 from ._sysfs import Tree
 from ._types import Access, Container, Docker, Image, NodeAccess, Package, PublishedPort
@@ -137,7 +146,7 @@ def gather_docker(
     """
     provider = next((name for name in PACKAGES if name in packages and packages[name]["installed"]), None)
     packaged = provider is not None
-    if provider is None and any(tree.exists(path) for path in BINARIES):
+    if provider is None and any(tree.exists(path) for path in (*BINARIES, program_of(tree)) if path):
         provider = "other"
     there = bool(provider) or tree.lookup(SOCKET, follow=False) is not None
     if socket_path and not tree.live:  # whoever names a socket means it
@@ -168,6 +177,8 @@ def gather_docker(
         "platform": seen["platform"],
         "root_dir": seen["root_dir"] if ours else None,
         "root": "",
+        "containerd_root": _containerd_root(tree),
+        "graph_driver": "",
         "error": seen["error"],
         "config_file": config_file,
         "config": None if config is None else public(config),
@@ -181,7 +192,15 @@ def gather_docker(
         "images": {name: seen["images"].get(name) for name in images},
     }
     docker["root"] = engine_root(docker)
+    docker["graph_driver"] = next((name for name in GRAPH_DRIVERS if tree.listdir(f"{docker['root']}/{name}")), "")
     return docker
+
+
+def _containerd_root(tree: Tree) -> str:
+    """Where containerd keeps what it has, containerd-config.toml(5); tables come after it."""
+    head = (tree.read_text("/etc/containerd/config.toml") or "").partition("\n[")[0]
+    named = re.search(r"^\s*root\s*=\s*[\"'](/[^\"']*)", head, re.MULTILINE)
+    return named[1] if named else "/var/lib/containerd"
 
 
 def engine_root(docker: Docker, wanted: str = "") -> str:
@@ -189,6 +208,13 @@ def engine_root(docker: Docker, wanted: str = "") -> str:
     flags, config = flags_of(docker["unit"]["arguments"]), docker["config"] or {}
     found = (docker["root_dir"], flags.get("data-root"), wanted, config.get("data-root"), config.get("graph"))
     return next((path for path in found if isinstance(path, str) and path), DEFAULT_ROOT)
+
+
+def images_root(docker: Docker, version: int | None, wanted: Mapping[str, Any], root: str) -> str:
+    """Where an engine of this major version keeps images, if `root` is where it keeps all else: in containerd's root
+    where it leaves them to containerd."""
+    flags, config = flags_of(docker["unit"]["arguments"]), {**(docker["config"] or {}), **wanted}
+    return docker["containerd_root"] if in_containerd(config, flags, version, docker["graph_driver"]) else root
 
 
 def _config_file(arguments: Sequence[str] | None) -> str:

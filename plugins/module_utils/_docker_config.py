@@ -145,7 +145,7 @@ def render(document: Mapping[str, Any]) -> str:
 # -- the command line ---------------------------------------------------------------------------------------------
 
 # Flags whose key in daemon.json has another name (opts.NamedOption). All others have the flag's own.
-_KEYS = {
+KEYS = {
     "add-runtime": "runtimes",
     "authorization-plugin": "authorization-plugins",
     "cdi-spec-dir": "cdi-spec-dirs",
@@ -164,7 +164,7 @@ _KEYS = {
     "registry-mirror": "registry-mirrors",
     "storage-opt": "storage-opts",
 }
-_LISTS = {*_KEYS.values(), "dns", "dns-search", "allow-nondistributable-artifacts"} - {"data-root"}
+_LISTS = {*KEYS.values(), "dns", "dns-search", "allow-nondistributable-artifacts"} - {"data-root"}
 _SHORT = {
     "b": "bridge", "D": "debug", "g": "graph", "G": "group", "H": "host", "l": "log-level", "p": "pidfile",
     "s": "storage-driver",
@@ -212,7 +212,7 @@ def flags_of(arguments: Sequence[str] | None) -> dict[str, Any]:
     for name, value in split_flags(arguments or []):
         if not name:
             continue
-        key = _KEYS.get(name, name)
+        key = KEYS.get(name, name)
         if key in _LISTS:
             flags.setdefault(key, []).append(value or "")
         else:
@@ -303,7 +303,39 @@ def conflicts(config: Mapping[str, Any], flags: Flags) -> list[Conflict]:
         for key, value in config.items()
         for name in given_twice(key, value, flags)
     ]
-    return found + _log_conflicts(config, flags) + _pairs(config, flags)
+    return found + _mistyped(config) + _log_conflicts(config, flags) + _pairs(config, flags)
+
+
+_OBJECTS = frozenset({*_FLAT, "proxies"})
+_TYPES: Mapping[type, tuple[str, frozenset[str]]] = {
+    bool: ("true or false, without quotes", frozenset(
+        "debug experimental icc init ip-forward ip-masq ip6tables iptables ipv6 live-restore no-new-privileges "
+        "raw-logs selinux-enabled tls tlsverify userland-proxy".split()
+    )),
+    int: ("a whole number, without quotes", frozenset(
+        "cpu-rt-period cpu-rt-runtime max-concurrent-downloads max-concurrent-uploads max-download-attempts mtu "
+        "network-control-plane-mtu network-diagnostic-port oom-score-adjust shutdown-timeout swarm-raft-election-tick "
+        "swarm-raft-heartbeat-tick".split()
+    )),
+    list: ("a list", frozenset(_LISTS - _OBJECTS)),
+    dict: ("an object", _OBJECTS),
+    str: ("a text", frozenset(
+        "bip bridge cgroup-parent containerd data-root default-cgroupns-mode default-gateway default-gateway-v6 "
+        "default-ipc-mode default-runtime exec-root fixed-cidr fixed-cidr-v6 group init-path ip log-driver log-level "
+        "metrics-addr pidfile seccomp-profile storage-driver tlscacert tlscert tlskey userland-proxy-path "
+        "userns-remap".split()
+    )),
+}  # fmt: skip
+"""What dockerd reads an option into, in every version that has it; null does for all."""
+
+
+def _mistyped(config: Mapping[str, Any]) -> list[Conflict]:
+    return [
+        Conflict((key,), f"{key} has to be {what}, and is {json.dumps(value)[:80]}")
+        for kind, (what, keys) in _TYPES.items()
+        for key, value in config.items()
+        if key in keys and value is not None and type(value) is not kind
+    ]
 
 
 def _log_conflicts(config: Mapping[str, Any], flags: Flags) -> list[Conflict]:
@@ -354,16 +386,45 @@ _SINCE = {
     "no-proxy": 23,
 }
 """Options that came after Debian 11's and 12's engine, 20.10, and the version that they came with."""
+_UNTIL = {"cluster-advertise": 23, "cluster-store": 23, "cluster-store-opts": 23, "graph": 23}
+"""Options of that engine that went, and the version without them."""
+_DRIVERS_UNTIL = {"aufs": 24, "devicemapper": 25, "overlay": 24}
+"""The same of storage drivers."""
 
 
-def too_new(config: Mapping[str, Any], version: int | None) -> list[Conflict]:
-    """The options that an engine of this major version does not know and refuses to start with; None for no version."""
-    names = directives(config)
-    return [
-        Conflict((key,), f"{name} is an option of Docker {_SINCE[name]} and later, and the engine is {version}")
-        for name, key in names.items()
-        if version and version < _SINCE.get(name, 0)
-    ]
+def of_another_version(config: Mapping[str, Any], flags: Flags, version: int | None) -> list[Conflict]:
+    """What an engine of this major version does not know and refuses to start with; None for no version."""
+    if not version:
+        return []
+    found, ours = [], f"and the engine is {version}"
+    for name, key in directives(config).items():
+        if version < _SINCE.get(name, 0):
+            found.append(Conflict((key,), f"{name} is an option of Docker {_SINCE[name]} and later, {ours}"))
+        elif version >= _UNTIL.get(name, version + 1):
+            found.append(Conflict((key,), f"{name} is no option of Docker {_UNTIL[name]} and later, {ours}"))
+    driver = str(flags.get("storage-driver", config.get("storage-driver")))
+    if version >= _DRIVERS_UNTIL.get(driver, version + 1):
+        says = f"{driver} is no storage driver of Docker {_DRIVERS_UNTIL[driver]} and later, {ours}"
+        found.append(Conflict(("storage-driver",), says))
+    return found
+
+
+GRAPH_DRIVERS = ("overlay2", "btrfs", "zfs", "fuse-overlayfs", "vfs")
+"""dockerd's own storage drivers, each in a directory of its name."""
+_CONTAINERD_SINCE = {"asked": 24, "default": 29}
+
+
+def in_containerd(config: Mapping[str, Any], flags: Flags, version: int | None, used: str) -> bool:
+    """Whether an engine leaves its images to containerd: daemon/image_store_choice.go. `used` is the storage driver of
+    its own that it has had before."""
+    features, driver = config.get("features"), flags.get("storage-driver", config.get("storage-driver"))
+    asked = features.get("containerd-snapshotter") if isinstance(features, dict) else None
+    if version is None or flags.get("userns-remap", config.get("userns-remap")) or asked is False:
+        return False
+    if asked:
+        return version >= _CONTAINERD_SINCE["asked"]
+    own = driver in ("overlay2", "btrfs", "vfs") or (not driver and used)
+    return version >= _CONTAINERD_SINCE["default"] and not own
 
 
 def _storage(driver: Any, options: Sequence[str]) -> list[Conflict]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import NamedTuple
 
 from ._docker_config import public_text
@@ -36,6 +36,11 @@ EnvironmentFile=-/etc/default/docker
 ExecStart=/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock $DOCKER_OPTS
 """
 _SHELLS = ("sh", "bash", "dash")
+# systemd.unit(5) "SPECIFIERS": those that a command line of dockerd's is likely to have.
+_SPECIFIERS = {
+    "%": "%", "C": "/var/cache", "E": "/etc", "L": "/var/log", "S": "/var/lib", "n": SERVICE,
+    "N": "docker", "p": "docker", "t": "/run",
+}  # fmt: skip
 # Variables that units pass on as arguments, and those of dockerd's own that change what it does.
 _NAMES = re.compile(
     r"\w*(?:OPTS|OPTIONS|ARGS|FLAGS)|(?:HTTPS?|NO|ALL)_PROXY"
@@ -43,6 +48,7 @@ _NAMES = re.compile(
     re.I,
 )
 _ENVIRONMENT = re.compile(r"^(\s*Environment=)(.*)$", re.M)
+_CONTINUED = re.compile(r"\\\n(?:[ \t]*[#;].*\n)*")
 
 
 class Command(NamedTuple):
@@ -155,7 +161,7 @@ def command_of(tree: Tree, packaged: bool = True, shown: Mapping[str, str] | Non
     drop_ins = shown["DropInPaths"].split() or _drop_ins(tree)
     texts = [] if fragment or not packaged else [("", _PACKAGED)]
     for path in [*([fragment] if fragment else []), *drop_ins]:
-        data = tree.read_head(path, 1 << 16, keep=_kept_unit)
+        data = tree.read_head(path, 1 << 16, keep=_kept_unit())
         texts.append((path, (data or b"").decode("utf-8", "replace")))
     starts: list[str] = []
     own: list[tuple[str, str]] = []
@@ -168,13 +174,23 @@ def command_of(tree: Tree, packaged: bool = True, shown: Mapping[str, str] | Non
                 own = [*own, *((word, path) for word in split(value))] if value else []
             elif key == "EnvironmentFile":
                 files = [*files, value.removeprefix("-")] if value else []
-    environment, sources = _environment(tree, own, files)
+    named = frozenset(re.findall(r"\$\{?([A-Za-z_]\w*)", starts[-1])) if starts else frozenset()
+    for path in [path for path, _text in texts if path and named]:  # what is passed on belongs into a recording
+        tree.read_head(path, 1 << 16, keep=_kept_unit(named))
+    environment, sources = _environment(tree, own, files, named)
     words = _words(starts[-1], environment) if starts else []
     program, arguments = _dockerd(words, environment)
     if arguments is None:
         program, arguments = _running(tree, program)
     paths = [path for path, _text in texts if path] + [path for path in files if tree.exists(path)]
     return Command(program, arguments, environment, sources, paths)
+
+
+def program_of(tree: Tree) -> str:
+    """The dockerd that a docker.service starts, wherever it lies; "" where there is no such unit yet."""
+    there = _fragment(tree, SERVICE)
+    program = command_of(tree, packaged=False, shown=_SHOWN[SERVICE]).program if there else None
+    return program if program and program.endswith("/dockerd") else ""
 
 
 def settings(text: str, section: str = "Service") -> list[tuple[str, str]]:
@@ -203,11 +219,11 @@ def split(text: str) -> list[str]:
         words = shlex.split(text)
     except ValueError:  # an unclosed quote
         words = text.split()
-    return [word.replace("%%", "%") for word in words]
+    return [re.sub(r"%(.)", lambda found: _SPECIFIERS.get(found[1], found[0]), word) for word in words]
 
 
 def _environment(
-    tree: Tree, own: Iterable[tuple[str, str]], files: Iterable[str]
+    tree: Tree, own: Iterable[tuple[str, str]], files: Iterable[str], named: Container[str]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Variables, and the file that each comes from. Those of an EnvironmentFile win over the unit's."""
     environment: dict[str, str] = {}
@@ -217,7 +233,7 @@ def _environment(
         if equal:
             environment[name], sources[name] = value, path
     for path in files:
-        data = tree.read_head(path, 1 << 16, keep=_kept_environment) if tree.exists(path) else None
+        data = tree.read_head(path, 1 << 16, keep=_kept_environment(named)) if tree.exists(path) else None
         for name, value in variables((data or b"").decode("utf-8", "replace")):
             environment[name], sources[name] = value, path
     return environment, sources
@@ -287,13 +303,21 @@ def _of_lines(keep: Callable[[str], str]) -> Callable[[bytes], bytes]:
     return lambda data: _public_bytes(keep(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape"))
 
 
-def _known(words: Iterable[str]) -> Iterable[str]:
-    return (word for word in words if _NAMES.fullmatch(word.partition("=")[0].strip()))
+def _known(words: Iterable[str], named: Container[str]) -> Iterable[str]:
+    names = ((word, word.partition("=")[0].strip()) for word in words)
+    return (word for word, name in names if name in named or _NAMES.fullmatch(name))
 
 
-_kept_unit = _of_lines(
-    lambda text: _ENVIRONMENT.sub(lambda found: found[1] + " ".join(map(shlex.quote, _known(split(found[2])))), text)
-)
-"""A unit with those variables alone that matter here: others may be secrets."""
-_kept_environment = _of_lines(lambda text: "".join(f"{line}\n" for line in _known(text.splitlines())))
-"""The same of an EnvironmentFile."""
+def _kept_unit(named: Container[str] = ()) -> Callable[[bytes], bytes]:
+    """A unit with those variables alone that matter here, or that are `named` in its command line: others may be
+    secrets."""
+
+    def kept(found: re.Match[str]) -> str:
+        return found[1] + " ".join(map(shlex.quote, _known(split(found[2]), named)))
+
+    return _of_lines(lambda text: _ENVIRONMENT.sub(kept, _CONTINUED.sub(" ", text)))
+
+
+def _kept_environment(named: Container[str]) -> Callable[[bytes], bytes]:
+    """The same of an EnvironmentFile."""
+    return _of_lines(lambda text: "".join(f"{line}\n" for line in _known(_CONTINUED.sub("", text).splitlines(), named)))

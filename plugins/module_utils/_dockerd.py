@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ._docker_config import CONFIG, directives, public_text
+from ._docker_config import CONFIG, KEYS, directives, public_text
 from ._docker_unit import Command, command_of
 from ._sysfs import Tree, describe
 from ._types import DockerdAnswer, DockerdQuestion
@@ -27,7 +27,6 @@ _HIDDEN = frozenset(
     "allow-nondistributable-artifacts api-cors-header cluster-advertise cluster-store cluster-store-opts "
     "deprecated-key-path graph network-diagnostic-port oom-score-adjust restart".split()
 )
-_PLURALS = re.compile(r"ies$|s$")
 
 
 def validate(question: DockerdQuestion) -> DockerdAnswer:
@@ -91,17 +90,12 @@ def _gist(said: str) -> str:
 def _by_help(program: str, environment: Mapping[str, str], config: str) -> DockerdAnswer:
     """For a dockerd that can't validate: whether it has the options that the file names at all."""
     shown = _run([program, "--help"], environment).stdout.decode("utf-8", "replace")
-    flags = {_stem(name) for name in re.findall(r"^ +(?:-\w, )?--([a-z0-9-]+)", shown, re.M)}
+    flags = set(re.findall(r"^ +(?:-\w, )?--([a-z0-9-]+)", shown, re.M))
     if not flags:
         return {"valid": None, "error": "it has no --validate"}
-    known = flags | {_stem(name) for name in _SKIPPED | _HIDDEN} | {_stem("runtimes")}
-    strange = sorted(name for name in directives(json.loads(config)) if _stem(name) not in known)
+    known = flags | {KEYS[name] for name in flags if name in KEYS} | _SKIPPED | _HIDDEN
+    strange = sorted(directives(json.loads(config)).keys() - known)
     if strange:
         words = f"the following directives don't match any configuration option: {', '.join(strange)}"
         return {"valid": False, "error": words}
     return {"valid": None, "error": "it has no --validate"}
-
-
-def _stem(name: str) -> str:
-    """A flag and its key differ in number: registry-mirror, registry-mirrors."""
-    return _PLURALS.sub("", re.sub("y$", "", name.removeprefix("add-")))

@@ -34,6 +34,7 @@ _UNNAMED = "modprobe's configuration"
 _KEYS = ("nomodeset", "modprobe.blacklist", "module_blacklist", "initcall_blacklist", "module.sig_enforce", "lockdown")
 _PREFIXES = tuple(f"{module}." for module in _MODULES)
 # What an `install` line runs in the module's place, and is no loading of it.
+_SHELL = re.compile(r"^\S*\b(?:ba|da)?sh\s+-c\s+[\"']?")
 _NOTHING = frozenset(("true", "false", ":", "exit", "echo", "logger", "test", "[", "sleep"))
 
 
@@ -169,13 +170,14 @@ def _parse(line: str, file: str) -> Line | None:
 def _blocking(lines: Iterable[Line], module: str) -> list[str]:
     """The files that keep a module out: by a blacklist, or by the first `install` line that is about it."""
     found: list[str] = []
+    loads = rf"\b(?:modprobe|insmod)\b[^;&|]*\b{module.replace('_', '[_-]')}\b"
     decided = False
     for line in lines:
         blocks = line.command == "blacklist" and line.name == module
         if line.command == "install" and not decided and fnmatch.fnmatchcase(module, line.name):
             decided = True
-            program = re.split(r"[\s;&|]", line.rest.strip(), maxsplit=1)[0]
-            blocks = program.rpartition("/")[2] in _NOTHING
+            program = re.split(r"[\s;&|\"']", _SHELL.sub("", line.rest.strip()), maxsplit=1)[0]
+            blocks = program.rpartition("/")[2] in _NOTHING and not re.search(loads, line.rest)
         if blocks and line.file not in found:
             found.append(line.file)
     return found

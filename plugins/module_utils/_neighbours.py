@@ -31,7 +31,7 @@ OTHER = Neighbour(
 )
 NEIGHBOURS: dict[str, Neighbour] = {
     "proxmox": Neighbour(
-        "Proxmox VE",
+        "Proxmox",
         "kernel, firmware (pve-firmware) and headers (proxmox-headers-KERNEL) are its own and stay; all else that is "
         "set up here works there, from Debian's own archive, and Docker's firewall rules meet its guests' bridges too",
         whole=True,

@@ -22,8 +22,8 @@ from ._types import PciDevice
 DEVICES = "/sys/bus/pci/devices"
 BDF = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]", re.ASCII)
 _WRITTEN = re.compile(r"(?:([0-9a-f]{1,8}):)?([0-9a-f]{1,2}):([01]?[0-9a-f])\.([0-7])", re.ASCII)
-# Drivers that keep a device for a guest: of KVM, and of Xen.
-HOLDERS = ("vfio-pci", "pci-stub", "pciback", "xen-pciback")
+# Drivers that keep a device for a guest: of KVM, and of Xen; or for a program in the driver's place.
+HOLDERS = ("vfio-pci", "pci-stub", "pciback", "xen-pciback", "uio_pci_generic")
 CLASS_DISPLAY = 0x03  # 0300 VGA, 0302 3D, 0380 other: a second or a laptop's board is often 0380
 
 # pci_regs.h

@@ -222,13 +222,16 @@ class Tree:
         found: Answer = self.ask(question, read, missing, like)
         return read() if found is None and not self.live else found
 
-    def sha256(self, path: str, size: int) -> str | None:
-        """Digest of a regular file's first `size` bytes. A recording has that of the text without personal details."""
+    def sha256(self, path: str, size: int, public: Callable[[bytes], bytes] | None = None) -> str | None:
+        """Digest of a regular file's first `size` bytes, or of what `public` makes of them. A recording has that of the
+        text without personal details."""
         question = f"sha256 {path}"
         missing: str | None = None
         if question in self._manifest.answers:
             return self.ask(question, lambda: missing, missing, Optional[str])
         data = self._unrecorded(lambda: self.read_head(path, size))
+        if public and data is not None:
+            data = public(data)
         if recorder := self._recording:
             if data is None:
                 recorder.answer(question, missing)

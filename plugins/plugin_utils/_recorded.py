@@ -67,6 +67,8 @@ def opened(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> Iter
         return
     path = str(Path(given).expanduser().absolute())
     with _sysfs.opened(path) as (root, unusable):
+        if not unusable and not Path(root, _sysfs.MANIFEST).exists():  # a tree of files is no host's word
+            unusable = f"{_sysfs.clean(path)}: there is no {_sysfs.MANIFEST} in it"
         yield Recorded(path, root, unusable)
 
 
@@ -78,9 +80,6 @@ def differing(read: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             value = read[name].get(key.removeprefix(role.prefix))
             if value is not None and key in _SETTINGS and value != DEFAULTS.get(key):
                 found[key] = value
-    published = read["_common"].get("images_published")
-    if published:
-        found["webui_images"] = {**published, **found.get("webui_images", {})}
     return found
 
 

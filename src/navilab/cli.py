@@ -109,13 +109,19 @@ def _add_playbook(commands: Any, name: str, playbook: str, purpose: str) -> None
     )
     _add_playbook_options(command)
     if name in JUDGES:
-        command.add_argument("--recorded", nargs="+", type=Path, default=[], metavar="FILE",
+        command.add_argument("--recorded", nargs="+", action="extend", type=_path, default=[], metavar="FILE",
             help="recordings (navilab record), judged in place of hosts, without an inventory")  # fmt: skip
     if name in ("plan", "verify", "selftest"):
         command.add_argument("--json", action="store_true", help="print one JSON document, progress on stderr")
     command.set_defaults(
         run=run_playbook, command=command.prog.removeprefix("navilab "), playbook=playbook, json=False, recorded=[]
     )
+
+
+def _path(text: str) -> Path:
+    if not text:  # Path("") is the current directory
+        raise argparse.ArgumentTypeError("a path is expected, not an empty text")
+    return Path(text)
 
 
 def _add_record(commands: Any) -> None:
@@ -179,6 +185,8 @@ def recorded_inventory(recordings: Sequence[Path], inventories: Sequence[str], s
     for path in recordings:
         if not path.exists():
             raise UsageError(f"there is no {path}")
+        if path.is_dir() and not (path / "recording.json").exists():
+            raise UsageError(f"{path} is no recording: a directory of one has a recording.json")
         stem = re.sub(r"(?:\.recording)?(?:\.tar\.gz|\.tgz)?$", "", path.absolute().name)
         plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-.") or "recording"
         names = itertools.chain([plain], (f"{plain}-{number}" for number in itertools.count(2)))

@@ -436,7 +436,9 @@ def _firmware(host: Host) -> None:
 def _space(host: Host, case: Case) -> None:
     """What statvfs(2) says of each directory, and of those that settings and daemon.json name."""
     free = {"/": 200000, **(case.data.get("free_mib") or {})}
-    places = {"/"} | {"/" + where.relative_to(host.root).as_posix() for where in host.root.rglob("*") if where.is_dir()}
+    places = set(free) | {
+        "/" + where.relative_to(host.root).as_posix() for where in host.root.rglob("*") if where.is_dir()
+    }
     places |= {"/home/lab/dockerx", "/var/lib/docker", "/var/lib/containerd", "/var/lib/dkms", "/srv/docker", "/v"}
     texts = json.dumps([case.settings, case.data.get("files") or {}])
     places |= {posixpath.normpath(path) for path in re.findall(r"(?<![\w/.~-])(/[\w./-]+)", texts)}
@@ -476,9 +478,9 @@ def _read(settings: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], list[
     from ansible.template import Templar
     from ansible_collections.navilab.webui.plugins.plugin_utils import _variables
 
-    templar = Templar(loader=DataLoader(), variables={**_variables.DEFAULTS, **settings})
+    templar = Templar(loader=DataLoader(), variables={"inventory_hostname": "host1", **_variables.DEFAULTS, **settings})
     read, problems = _variables.read(_variables.KNOWN, dict(settings), templar.template)
-    read["_common"]["images_published"] = {}
+    read["_common"]["lab"] = {}
     return read, problems
 
 

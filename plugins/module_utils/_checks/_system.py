@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from .._archives import debian_places
+from .._hardware import GROUPS
 from .._neighbours import NEIGHBOURS, OTHER, Neighbour
 from .._release import DEBIANS, SUPPORTED
 from .._sysfs import UNKNOWN
@@ -59,7 +60,7 @@ def _relative(case: Case, relative: Neighbour, name: str) -> Verdict:
 def _reads(case: Case, codename: str) -> bool:
     """Whether apt has Debian's archive of that release. Where no source is known at all, it may."""
     apt = case.facts["apt"]
-    return not apt["sources"] or bool(debian_places(apt, codename))
+    return (not apt["sources"] and not case.complete) or bool(debian_places(apt, codename))
 
 
 def systemd(case: Case) -> Verdict:
@@ -88,17 +89,21 @@ def kernel_flavour(case: Case) -> Verdict:
             "apt-get install linux-image-amd64, then boot it: older kernels don't bring KFD up on Navi",
         )
     if kernel["flavour"].startswith("cloud"):
+        others = [each for each in kernel["installed"] if "-cloud" not in each]
+        get = f"{others[-1]} is installed" if others else "apt-get install linux-image-amd64"
         return failed(
             f"kernel {kernel['release']}: Debian builds the cloud flavour without amdgpu",
-            "apt-get install linux-image-amd64, apt-get purge 'linux-image*-cloud-amd64', then reboot",
+            f"{get}, apt-get purge 'linux-image*-cloud-amd64', then reboot{' into it' if others else ''}",
         )
     note = "" if kernel["flavour"] else "not one of Debian's kernels: that it has amdgpu and HSA_AMD is yours to see to"
     return ok(f"kernel {kernel['release']}", note)
 
 
 def groups(case: Case) -> Verdict:
-    groups, user = case.facts["groups"], case.facts["user"]
-    wanted = case.wanted.get("user")
+    # Among the facts are groups that other steps have asked for, too.
+    names = {*GROUPS, *(case.wanted.get("groups") or ())}
+    groups = {name: gid for name, gid in case.facts["groups"].items() if name in names}
+    user, wanted = case.facts["user"], case.wanted.get("user")
     if not case.complete and not any(gid is not None for gid in groups.values()) and not (user and user["exists"]):
         return skipped(UNKNOWN)
     absent = [name for name, gid in groups.items() if gid is None]

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.navilab.webui.plugins.module_utils._docker import engine_root
+from ansible_collections.navilab.webui.plugins.module_utils._docker import engine_root, images_root
 from ansible_collections.navilab.webui.plugins.module_utils._types import DiskNeed, Facts
 
+from . import _models
 from ._base import Settings, file_of
+from ._docker_daemon import engine_version
 from .webui import data_dir_of
 
 BOOT, CACHE, TREE, SYSTEM = "/boot", "/var/cache/apt", "/var/lib/dkms", "/usr"
@@ -25,18 +27,51 @@ PACKAGES_MIB: Mapping[str, tuple[int, int]] = {
     "amdgpu_dkms": (1024, 256),
 }
 """What a step's packages, and what they bring along, take unpacked and as files of apt's, on Debian 13."""
+MODEL_MIB = 4096
+"""The models that preflight_min_disk_mib reckons with: one as large as the default one."""
 BUILD_MIB = 2048
 """AMD's driver in DKMS's tree, while it is built."""
 INITRAMFS_MIB = 200
 """What an initramfs with amdgpu's firmware takes at least: the new one lies beside the old one until it is whole."""
 
 
-def data_needs(facts: Facts, settings: Settings, mib: int) -> list[DiskNeed]:
-    """Where the engine keeps images, really, and where the webui keeps its data; `settings` are the step webui's."""
+def data_needs(facts: Facts, settings: Settings, mib: int, provider: str = "") -> list[DiskNeed]:
+    """Where the engine keeps images, really, and where the webui keeps its data; `settings` are the step webui's,
+    `provider` is that of an engine to come."""
+    root = _engine_root(facts, settings)
+    docker = facts["docker"]
+    version = engine_version(facts, provider, docker["installed"])
+    images = images_root(docker, version, settings["daemon"], root)
+    moves = "docker_engine_data_root moves them"
+    if images != root:
+        keeps = "docker_engine_daemon: {features: {containerd-snapshotter: false}} keeps them in"
+        moves = f"root in /etc/containerd/config.toml moves them, {keeps} {root}"
     return [
-        _need(_engine_root(facts, settings), mib, "images", "docker_engine_data_root moves them", IMAGES),
+        _need(images, mib, "images", moves, IMAGES),
         _need(data_dir_of(facts, settings), mib, "the webui's data", "webui_data_dir moves it", IMAGES),
     ]
+
+
+def model_needs(facts: Facts, settings: Settings, pulls: bool) -> list[DiskNeed]:
+    """All models that are missing, together; `settings` are the step webui's."""
+    data_dir = data_dir_of(facts, settings)
+    places: dict[str, list[dict[str, Any]]] = {}
+    for model in _models.missing(facts, settings, data_dir):
+        if model["size"]:
+            folder = model["path"].rpartition("/")[0]
+            places.setdefault(folder if _is_apart(facts, folder, data_dir) else data_dir, []).append(model)
+    found = []
+    for place, models in places.items():
+        mib = -(-_models.bytes_to_come(facts, models) >> 20) - (MODEL_MIB if pulls and place == data_dir else 0)
+        what = f"{len(models)} models" if len(models) > 1 else "a model"
+        found.append(_need(place, mib, what, "webui_data_dir moves them", "models"))
+    return [need for need in found if need["mib"] > 0]
+
+
+def _is_apart(facts: Facts, path: str, data_dir: str) -> bool:
+    """Whether a directory below the data directory lies on another file system."""
+    seen, base = facts["disk"].get(path), facts["disk"].get(data_dir)
+    return bool(seen and base and seen["pool"] != base["pool"])
 
 
 def package_needs(facts: Facts, plans: Mapping[str, Mapping[str, Any]]) -> list[DiskNeed]:

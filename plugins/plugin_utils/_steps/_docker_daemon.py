@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.navilab.webui.plugins.module_utils._docker_config import (
     DEFAULT_LOG_DRIVER,
+    DEFAULT_ROOT,
     Conflict,
     Flags,
     conflicts,
@@ -18,12 +19,13 @@ from ansible_collections.navilab.webui.plugins.module_utils._docker_config impor
     given_twice,
     listens_elsewhere,
     log_driver,
+    of_another_version,
     public,
     render,
     same,
     takes,
-    too_new,
 )
+from ansible_collections.navilab.webui.plugins.module_utils._filesystems import unfit
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Docker, DockerdQuestion, Facts
 
 from .._answers import dockerd_answer
@@ -39,6 +41,11 @@ VARIABLES = {
 REFUSED = "docker_config"
 FIRST_VERSION = 17
 """Docker's versions are years since this one."""
+COMING = {"bullseye": 20, "bookworm": 20, "trixie": 26, "docker-ce": 29}
+"""The major version that a release of Debian has, and Docker's own repository at least."""
+
+
+NO_NETWORK = Conflict(("bridge",), "the engine has no network for containers (bridge: none): no webui is reached")
 
 
 class Intended(NamedTuple):
@@ -148,10 +155,13 @@ def judge(facts: Facts, intended: Intended, settings: Settings, starts: bool, in
     """`starts`: this run makes the engine read the file. `installed`: dockerd is there to be asked."""
     docker, flags = facts["docker"], flags_of(facts["docker"]["unit"]["arguments"])
     path, wanted = docker["config_file"], settings["daemon"]
-    version = _version(facts, settings["provider"], installed)
+    misplaced = _unfit_root(facts, intended, flags)
+    if misplaced:
+        return Verdict([misplaced], [], None)
+    version = engine_version(facts, settings["provider"], installed)
     before = {each.says for each in _all(docker["config"] or {}, flags, version)}
     found = _all(intended.merged, flags, version)
-    new = [each for each in found if each.says not in before]
+    new = [each for each in found if each.says not in before or each is NO_NETWORK]
     if new or (found and (starts or intended.changed)):
         return Verdict([_refused(path, each, wanted) for each in found], [], None)
     if found:
@@ -168,30 +178,42 @@ def judge(facts: Facts, intended: Intended, settings: Settings, starts: bool, in
     return Verdict([problem(REFUSED, evidence, remedy)], [], question)
 
 
-def _version(facts: Facts, provider: str, installed: bool) -> int | None:
+def _unfit_root(facts: Facts, intended: Intended, flags: Flags) -> Check | None:
+    """Where the engine is to keep images on a file system of no Linux. Where it runs, it has found a way."""
+    docker, config = facts["docker"], intended.merged
+    named = (flags.get("data-root"), config.get("data-root"), config.get("graph"))
+    root = next((str(each) for each in named if each), DEFAULT_ROOT)
+    seen = facts["disk"].get(root)
+    kind = unfit(seen["fstype"]).partition(":")[0] if seen else ""
+    if not kind or (docker["running"] and "data-root" not in intended.changed):
+        return None
+    evidence = f"the engine is to keep its images in {root}, on {kind}, where none of its storage drivers works"
+    return problem(REFUSED, evidence, "set docker_engine_data_root to a directory on a disk of the host's own")
+
+
+def engine_version(facts: Facts, provider: str, installed: bool) -> int | None:
     """The engine's major version, or that of the one that is to come; None where nobody knows."""
     docker = facts["docker"]
-    package = facts["dpkg"]["packages"].get(docker["provider"] or "")
     if not installed:
-        old = provider == "debian" and facts["release"]["debian_codename"] in ("bullseye", "bookworm")
-        said = "20.10" if old else ""
-    else:
-        said = docker["version"] or (package and package["version"]) or ""
+        return COMING.get(facts["release"]["debian_codename"] or "" if provider == "debian" else provider)
+    package = facts["dpkg"]["packages"].get(docker["provider"] or "")
+    said = docker["version"] or (package and package["version"]) or ""
     major = re.match(r"(?:\d+:)?(\d+)\.", said)
     return int(major[1]) if major and int(major[1]) >= FIRST_VERSION else None
 
 
 def _all(config: Mapping[str, Any], flags: Flags, version: int | None) -> list[Conflict]:
-    found = conflicts(config, flags) + too_new(config, version)
+    found = conflicts(config, flags) + of_another_version(config, flags, version)
     elsewhere = listens_elsewhere(config, flags)
     if elsewhere:
         says = f"the engine listens at {', '.join(elsewhere)} alone, and the roles ask at /run/docker.sock"
         found.append(Conflict(("hosts",), says))
-    return found
+    return found if flags.get("bridge", config.get("bridge")) != "none" else [*found, NO_NETWORK]
 
 
 def _refused(path: str, conflict: Conflict, wanted: Mapping[str, Any]) -> Check:
-    says = conflict.says if conflict.keys == ("hosts",) else f"dockerd would not start with {path}: {conflict.says}"
+    starts = conflict.keys in (("hosts",), NO_NETWORK.keys)
+    says = conflict.says if starts else f"dockerd would not start with {path}: {conflict.says}"
     return problem(REFUSED, says, f"{_mend(path, conflict.keys, wanted)}, and run again; nothing was changed")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ansible_collections.navilab.webui.plugins.module_utils._archives import Place, serving
+from ansible_collections.navilab.webui.plugins.module_utils._archives import Place, has_packages, serving
 from ansible_collections.navilab.webui.plugins.module_utils._types import Facts, SourceFile
 
 from .._packages import Transaction, ask, notes, problems
@@ -43,8 +43,8 @@ def plan_repository(facts: Facts, plan: DockerEnginePlan, settings: Settings) ->
         plan["problems"].append(
             problem(
                 "docker_repository",
-                f"{files} has Docker's repository for {plan['codename']}, but not its component {COMPONENT}",
-                f"add {COMPONENT} to that source; a second source for it would need the same key",
+                f"{files} has Docker's repository for {plan['codename']}, but not its component {COMPONENT} for a PC",
+                f"make it a source of deb, amd64 and {COMPONENT}; a second source for it would need the same key",
             )
         )
         return
@@ -73,7 +73,7 @@ def _theirs(facts: Facts, plan: DockerEnginePlan, settings: Settings) -> list[Pl
 
 
 def _is_served(theirs: list[Place]) -> bool:
-    return any(COMPONENT in place.source["components"] for place in theirs)
+    return any(has_packages(place.source, COMPONENT) for place in theirs)
 
 
 def judge_packages(facts: Facts, plan: DockerEnginePlan, settings: Settings) -> None:

@@ -5,7 +5,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.navilab.webui.plugins.module_utils._archives import Place, has_component, to_extend
+from ansible_collections.navilab.webui.plugins.module_utils._apt import EXTENDS
+from ansible_collections.navilab.webui.plugins.module_utils._archives import (
+    Place,
+    has_component,
+    is_signed_anew,
+    to_extend,
+)
 from ansible_collections.navilab.webui.plugins.module_utils._firmware import component_for
 from ansible_collections.navilab.webui.plugins.module_utils._types import (
     Apt,
@@ -32,8 +38,7 @@ from .._packages import (
 from .._text import problem
 from ._base import FORGET, Plan, Settings, Step, Variables, Wants, differs, file_of, is_installed
 
-SOURCE_STEM = "/etc/apt/sources.list.d/navilab-firmware"
-OWNED = [f"{SOURCE_STEM}.sources", f"{SOURCE_STEM}.list"]
+OWNED = [f"{EXTENDS}.sources", f"{EXTENDS}.list"]
 
 
 MODIFIERS = {"Add": "+", "Remove": "-"}
@@ -81,9 +86,9 @@ def source_file(facts: Facts) -> SourceFile | None:
     header = f"# {component} for the GPU's firmware, from the same mirrors as main. Written by navilab.webui.firmware."
     if any(entry["format"] == "deb822" for entry in entries):  # which can say all that a line can
         stanzas = [_deb822(entry, component) for entry in entries]
-        return {"path": f"{SOURCE_STEM}.sources", "content": header + "\n" + "\n\n".join(stanzas) + "\n"}
+        return {"path": f"{EXTENDS}.sources", "content": header + "\n" + "\n\n".join(stanzas) + "\n"}
     lines = [line for entry in entries for line in _one_line(entry, component)]
-    return {"path": f"{SOURCE_STEM}.list", "content": "\n".join([header, *lines]) + "\n"}
+    return {"path": f"{EXTENDS}.list", "content": "\n".join([header, *lines]) + "\n"}
 
 
 def theirs(apt: Apt) -> Apt:
@@ -211,7 +216,7 @@ def _no_archive(facts: Facts, names: list[str]) -> list[Check]:
     """Where no source is Debian's archive, as far as files tell."""
     codename, apt = facts["release"]["debian_codename"], theirs(facts["apt"])
     component = component_for(codename)
-    if has_component(apt, codename, component) or to_extend(apt, codename):
+    if has_component(apt, codename, component) or to_extend(apt, codename) or is_signed_anew(apt, codename, component):
         return []
     line = f"deb http://deb.debian.org/debian {codename or 'CODENAME'} main {component}"
     return [

@@ -146,6 +146,22 @@ def test_recordings_are_hosts_of_an_inventory_of_their_own(tmp_path: Path) -> No
     assert inventory.read_text().count("!unsafe") == len(names)
 
 
+def test_recordings_add_up() -> None:
+    assert parse("plan", "--recorded", "a", "b", "--recorded", "c").recorded == [Path("a"), Path("b"), Path("c")]
+    assert parse("plan").recorded == []
+    with pytest.raises(SystemExit):
+        parse("plan", "--recorded", "")
+
+
+def test_a_directory_has_to_be_a_recording(tmp_path: Path) -> None:
+    (tmp_path / "host/root").mkdir(parents=True)
+    (tmp_path / "host/recording.json").touch()
+    cli.recorded_inventory([tmp_path / "host"], [], tmp_path)
+    for path in (tmp_path, tmp_path / "host/root"):
+        with pytest.raises(cli.UsageError, match="is no recording"):
+            cli.recorded_inventory([path], [], tmp_path)
+
+
 @pytest.mark.parametrize("words", [["-i", "x", "--recorded", "/etc/passwd"], ["--recorded", "/no/such/file"]])
 def test_recordings_take_no_inventory_and_must_be_there(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["plan", *words]) == Exit.USAGE

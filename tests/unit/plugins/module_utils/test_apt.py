@@ -15,6 +15,8 @@ from ansible_collections.navilab.webui.plugins.module_utils._apt import (
     parse_deb822,
     parse_one_line,
     parse_sources,
+    with_secrets,
+    without_secrets,
 )
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
 from ansible_collections.navilab.webui.plugins.module_utils._types import AptSource
@@ -62,8 +64,13 @@ def test_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["deb http://x.test", "dep http://x.test a b", "deb", "deb [a=b", "deb http://x.test suite"]
-)
+    "line",
+    [
+        "deb http://x.test", "dep http://x.test a b", "deb", "deb [a=b", "deb http://x.test suite",
+        "deb [arch=$(dpkg --print-architecture)] http://x.test a b", "deb [ arch = amd64 ] http://x.test a b",
+        "deb [arch=amd64 http://x.test a b", "deb [trusted] http://x.test a b",
+    ],
+)  # fmt: skip
 def test_one_line_malformed(line: str) -> None:
     with pytest.raises(SourceError, match="line 1"):
         list(parse_one_line(line))
@@ -94,6 +101,18 @@ def test_deb822() -> None:
 def test_deb822_malformed(text: str, what: str) -> None:
     with pytest.raises(SourceError, match=what):
         list(parse_deb822(text))
+
+
+def test_a_disabled_stanza_may_be_incomplete() -> None:
+    (found,) = parse_deb822("Enabled: no\nTypes: deb\nURIs:\nSuites: x\n")
+    assert not found["enabled"]
+    with pytest.raises(SourceError, match="lacks Types"):
+        list(parse_deb822("Enabled: no\nURIs: http://x.test\n"))
+
+
+def test_options_of_a_line() -> None:
+    (found,) = parse_one_line('deb [arch-=i386 signed-by="/a b.gpg" by-hash=force] http://x.test a b')
+    assert found["options"] == {"Architectures-Remove": "i386", "Signed-By": "/a b.gpg", "By-Hash": "force"}
 
 
 def test_deb822_of_nothing() -> None:
@@ -197,3 +216,17 @@ def test_two_keys_for_an_archive(texts: tuple[str, str], before: bool, since: bo
     assert [bool(conflicts(sources, strict)) for strict in (True, False)] == [before, since]
     ours: list[AptSource] = [{**source, "file": source["file"].replace("/etc/a", f"{OURS}a")} for source in sources]
     assert conflicts(ours, True) == [], "ours is written anew with the user's key"
+
+
+def test_logins_stay_on_the_host(tmp_path: Path) -> None:
+    line = "deb https://me:p@ss@mirror.test/debian bookworm main\n"
+    (tmp_path / "etc/apt/sources.list.d").mkdir(parents=True)
+    (tmp_path / "etc/apt/sources.list").write_text(line)
+    tree = Tree(str(tmp_path))
+    (source,) = gather_apt(tree)["sources"]
+    public = without_secrets(line)
+    assert source["uris"] == [public.split()[1]] and "p@ss" not in public
+    assert without_secrets(public) == public and with_secrets(public, tree) == line
+    assert with_secrets("deb http://x:y@other.test/ ./", tree) == "deb http://x:y@other.test/ ./"
+    with pytest.raises(KeyError):
+        with_secrets("deb http://sha256:00000000@mirror.test/ ./", tree)

@@ -10,6 +10,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._archives import (
     address,
     debian_places,
     has_component,
+    has_packages,
     is_read,
     serving,
     to_extend,
@@ -265,5 +266,12 @@ OURS = f"{PARTS}/navilab-docker.list"
 def test_who_serves_an_archive(tmp_path: Path, files: dict[str, str], said: tuple[Said, ...], serves: bool) -> None:
     apt = gather(tmp_path, files, said)
     places = serving(apt, [DOCKER], "bookworm", OURS, "Docker")
-    assert bool(places) is serves
+    assert any(has_packages(place.source, "stable") for place in places) is serves
     assert all(is_read(apt, place) is bool(said) for place in places)
+
+
+@pytest.mark.parametrize("line", ["deb [arch=arm64]", "deb [arch-=amd64]", "deb-src"])
+def test_a_source_without_packages_for_a_pc_is_one_too(tmp_path: Path, line: str) -> None:
+    apt = gather(tmp_path, {f"{PARTS}/docker.list": f"{line} {DOCKER} bookworm stable\n"})
+    (place,) = serving(apt, [DOCKER], "bookworm", OURS, "Docker")
+    assert not has_packages(place.source, "stable")

@@ -56,6 +56,35 @@ def test_found_without_dpkg(tmp_path: Path) -> None:
     assert gather_docker(Tree(str(tmp_path)), NONE, socket_path=None)["provider"] == "other"
 
 
+@pytest.mark.parametrize(("program", "provider"), [("/opt/docker/bin/dockerd", "other"), ("/opt/wrapper", None)])
+def test_found_by_its_unit(tmp_path: Path, program: str, provider: str | None) -> None:
+    for path, text in ((program, ""), ("/etc/systemd/system/docker.service", f"[Service]\nExecStart={program}\n")):
+        file = tmp_path / path[1:]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    assert gather_docker(Tree(str(tmp_path)), NONE, socket_path=None)["provider"] == provider
+    (tmp_path / program[1:]).unlink()
+    assert gather_docker(Tree(str(tmp_path)), NONE, socket_path=None)["provider"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "root"),
+    [
+        (None, "/var/lib/containerd"),
+        ('#root = "/x"\nversion = 2\n', "/var/lib/containerd"),
+        ('version = 2\nroot = "/srv/containerd"\nstate = "/run/c"\n', "/srv/containerd"),
+        ('version = 2\n[plugins."x"]\nroot = "/y"\n', "/var/lib/containerd"),
+    ],
+)
+def test_root_of_containerd(tmp_path: Path, text: str | None, root: str) -> None:
+    (tmp_path / "etc/containerd").mkdir(parents=True)
+    (tmp_path / "var/lib/docker/overlay2/l").mkdir(parents=True)
+    if text is not None:
+        (tmp_path / "etc/containerd/config.toml").write_text(text)
+    found = gather_docker(Tree(str(tmp_path)), NONE, socket_path=None)
+    assert (found["containerd_root"], found["graph_driver"]) == (root, "overlay2")
+
+
 @pytest.mark.parametrize(
     ("daemon", "config", "error"),
     [

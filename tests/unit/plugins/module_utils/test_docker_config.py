@@ -12,9 +12,11 @@ from ansible_collections.navilab.webui.plugins.module_utils._docker_config impor
     conflicts,
     flags_of,
     given_twice,
+    in_containerd,
     listens_elsewhere,
     log_driver,
     masked,
+    of_another_version,
     parse,
     public,
     public_text,
@@ -25,7 +27,6 @@ from ansible_collections.navilab.webui.plugins.module_utils._docker_config impor
     secrets,
     split_flags,
     takes,
-    too_new,
     with_secrets,
 )
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
@@ -281,7 +282,12 @@ def test_the_driver_in_force() -> None:
         ({"storage-opts": ["overlay2.size=1"]}, "-s overlay2", ""),
         ({"registry-mirrors": ["https://bob:pw@m.example"]}, "", "a mirror's address has a login"),
         ({"registry-mirrors": ["https://m.example/a@b"]}, "", ""),
-        ({"log-driver": 5, "log-opts": [], "runtimes": 1, "storage-opts": "x", "hosts": 1}, "", ""),
+        ({"log-driver": 5, "log-opts": [], "runtimes": 1, "storage-opts": "x", "hosts": 1}, "", "log-driver has to be"),
+        ({"live-restore": "true"}, "", 'live-restore has to be true or false, without quotes, and is "true"'),
+        ({"max-concurrent-downloads": "3"}, "", "max-concurrent-downloads has to be a whole number"),
+        ({"mtu": 1400.0}, "", "mtu has to be a whole number"),
+        ({"dns": "1.1.1.1"}, "", "dns has to be a list"),
+        ({"debug": None, "dns": None, "mtu": 1400, "shutdown-timeout": 5, "features": {"buildkit": True}}, "", ""),
         ({}, "", ""),
     ],
 )
@@ -307,8 +313,42 @@ def test_where_it_listens(config: dict[str, Any], words: str, elsewhere: list[st
 
 @pytest.mark.parametrize(("version", "refused"), [(20, True), (22, True), (23, False), (29, False), (None, False)])
 def test_options_of_later_versions(version: int | None, refused: bool) -> None:
-    assert bool(too_new({**PROXIES, "debug": True}, version)) is refused
-    assert too_new({"debug": True}, 20) == []
+    assert bool(of_another_version({**PROXIES, "debug": True}, {}, version)) is refused
+    assert of_another_version({"debug": True}, {}, 20) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "words", "last"),
+    [
+        ({"graph": "/x"}, "", 22),
+        ({"cluster-store": "x"}, "", 22),
+        ({"storage-driver": "aufs"}, "", 23),
+        ({}, "-s devicemapper", 24),
+        ({"storage-driver": "overlay2"}, "", None),
+    ],
+)
+def test_options_of_earlier_versions(config: dict[str, Any], words: str, last: int | None) -> None:
+    refused = [version for version in range(20, 30) if of_another_version(config, flags_of(words.split()), version)]
+    assert refused == ([] if last is None else [*range(last + 1, 30)])
+
+
+@pytest.mark.parametrize(
+    ("config", "words", "used", "first"),
+    [
+        ({}, "", "", 29),
+        ({}, "", "overlay2", None),  # stays with what it had before
+        ({"features": {"containerd-snapshotter": True}}, "", "overlay2", 24),
+        ({"features": {"containerd-snapshotter": False}}, "", "", None),
+        ({"storage-driver": "overlay2"}, "", "", None),
+        ({}, "-s btrfs", "", None),
+        ({"storage-driver": "zfs"}, "", "zfs", 29),
+        ({"userns-remap": "default"}, "", "", None),
+    ],
+)
+def test_who_keeps_the_images(config: dict[str, Any], words: str, used: str, first: int | None) -> None:
+    left = [version for version in range(20, 31) if in_containerd(config, flags_of(words.split()), version, used)]
+    assert left == ([] if first is None else [*range(first, 31)])
+    assert not in_containerd(config, {}, None, used)
 
 
 def test_rendered() -> None:

@@ -142,6 +142,36 @@ def test_a_recording_keeps_what_decides_and_no_secret(tree: Callable[..., Tree])
     assert command_of(tree(again)).arguments == found.arguments == [*DEBIAN, "--debug"]
 
 
+def test_a_recording_keeps_what_the_command_line_names(tree: Callable[..., Tree]) -> None:
+    start = "ExecStart=/usr/sbin/dockerd -H fd:// $EXTRA ${MORE} $DOCKER_OPTS"
+    files = {
+        UNIT: DEBIANS + f"EnvironmentFile={DEFAULT}\n",
+        f"{DROP_IN.rpartition('/')[0]}/a.conf": service(
+            'Environment=EXTRA=--debug \\\n# why\n "KEY=t0ken" MORE=--init'
+        ),
+        DROP_IN: service("ExecStart=", start),
+        DEFAULT: 'SECRET=t0ken\nDOCKER_OPTS="--icc=false \\\n --log-driver=journald"\n',
+    }
+    kept, root = Kept(), tree(files).root
+    found = command_of(Tree(root, kept))
+    again = {path: data.decode() for path, data in kept.files.items()}
+    assert "t0ken" not in str(again)
+    opts = ["--debug", "--init", "--icc=false", "--log-driver=journald"]
+    assert command_of(tree(again)).arguments == found.arguments == ["-H", "fd://", *opts]
+
+
+def test_specifiers(tree: Callable[..., Tree]) -> None:
+    found = tree(
+        {UNIT: service("ExecStart=/usr/sbin/dockerd --data-root=%S/docker --label=50%% --pidfile=%t/%p.pid %z")}
+    )
+    assert command_of(found).arguments == [
+        "--data-root=/var/lib/docker",
+        "--label=50%",
+        "--pidfile=/run/docker.pid",
+        "%z",
+    ]
+
+
 @pytest.mark.parametrize(
     ("files", "packaged", "load", "masked"),
     [

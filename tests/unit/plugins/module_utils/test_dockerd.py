@@ -86,6 +86,8 @@ def test_refused_in_dockerds_words(dockerd: Callable[..., Any], tmp_path: Path) 
         ({"bridge": "x", "features": {"a": True}, "builder": {"gc": {}}, "cluster-store": "x", "graph": "/x"}, ""),
         ({"proxies": {"http-proxy": "x"}}, "http-proxy"),
         ({"nonsense": 1, "bridge": "x"}, "nonsense"),
+        ({"log-drivers": "x"}, "log-drivers"),
+        ({"runtime": "x", "host": []}, "runtime"),
     ],
 )
 def test_an_old_one_tells_its_options(dockerd: Callable[..., Any], config: dict[str, Any], strange: str) -> None:

@@ -53,6 +53,38 @@ def test_each_path_has_its_own_minimum(
     assert problems(roomy, variables) == []
 
 
+@pytest.mark.parametrize(
+    ("docker", "wanted", "judged"),
+    [
+        ({"installed": False}, {"docker_engine_provider": "docker-ce"}, "/srv/containerd"),
+        ({"installed": False}, {"docker_engine_provider": "debian"}, "/var/lib/docker"),
+        ({"installed": True, "version": "29.1.0"}, {}, "/srv/containerd"),
+        ({"installed": True, "version": "29.1.0", "graph_driver": "overlay2"}, {}, "/var/lib/docker"),
+        (
+            {"installed": True, "version": "29.1.0"},
+            {"docker_engine_daemon": {"features": {"containerd-snapshotter": False}}},
+            "/var/lib/docker",
+        ),
+        (
+            {"installed": True, "version": "28.0.1", "config": {"features": {"containerd-snapshotter": True}}},
+            {},
+            "/srv/containerd",
+        ),
+    ],
+)
+def test_images_that_are_left_to_containerd(
+    roomy: dict[str, Any], variables: dict[str, Any], settings: dict[str, Any], docker: Any, wanted: Any, judged: str
+) -> None:
+    roomy["docker"] |= {"containerd_root": "/srv/containerd", **docker}
+    roomy["disk"]["/srv/containerd"] = disk("/srv/containerd", 100000, pool="/srv/containerd")
+    for name, value in wanted.items():
+        variables["docker_engine"][name.removeprefix("docker_engine_")] = value
+    for path in ("/srv/containerd", "/var/lib/docker"):
+        roomy["disk"][path]["free_mib"] = 1000
+        assert [path in text for text in problems(roomy, variables)] == ([True] if path == judged else [])
+        roomy["disk"][path]["free_mib"] = 100000
+
+
 def test_on_one_file_system_it_adds_up(
     facts: dict[str, Any], variables: dict[str, Any], settings: dict[str, Any]
 ) -> None:

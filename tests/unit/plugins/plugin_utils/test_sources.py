@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.navilab.webui.plugins.module_utils._apt import gather_apt, parse_sources
+from ansible_collections.navilab.webui.plugins.module_utils._apt_source import replace
+from ansible_collections.navilab.webui.plugins.module_utils._machine import gather_files
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
 from ansible_collections.navilab.webui.plugins.plugin_utils._packages import SHA1_POLICY
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import amdgpu_dkms, docker_engine, firmware
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps._amdgpu_archive import KEY, PIN, SOURCE
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps._docker_packages import REPOSITORY
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps.firmware import OWNED
+from ansible_collections.navilab.webui.plugins.plugin_utils._together import together
 
 LIST = "/etc/apt/sources.list"
 PARTS = "/etc/apt/sources.list.d"
@@ -29,6 +33,12 @@ def sources(facts: Any, tmp_path: Path, **files: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     facts["apt"] = gather_apt(Tree(str(tmp_path)))
+
+
+ENGINE = {
+    "due": ["firmware", "docker_engine"], "install": ["docker.io"], "repository": False, "start": True,
+    "directories": [], "writes": [], "record": {},
+}  # fmt: skip
 
 
 def ids(plan: Any) -> list[str]:
@@ -112,11 +122,21 @@ def test_a_mirror_with_a_login(facts: Any, tmp_path: Path, seen: Callable[..., A
         facts, tmp_path, main="deb https://me:s3cret@mirror.example/debian bookworm main\nnonsense https://a:b@c d\n"
     )
     assert "a:b" not in facts["apt"]["error"] and "//c d" in facts["apt"]["error"]
-    source = firmware_plan(facts)["source"]
-    assert "https://me:s3cret@mirror.example/debian bookworm non-free-firmware" in source["content"]
-    facts["files"][source["path"]] = seen("file", source["content"])
+    plan = firmware_plan(facts)
+    source = plan["source"]
+    assert "mirror.example/debian bookworm non-free-firmware" in source["content"]
+    assert plan["questions"]["apt"]["sources"] == [source]
+    said = json.dumps([facts, plan, together({"firmware": plan, "docker_engine": ENGINE}, [*ENGINE["due"]], {})])
+    assert "s3cret" not in said and "non-free-firmware" in said, "results, events, -v and a fact cache have all of it"
+    # The host has it in, and knows it again without it.
+    (tmp_path / PARTS.strip("/")).mkdir(parents=True)
+    replace(str(tmp_path / source["path"].strip("/")), source["content"], Tree(str(tmp_path)))
+    written = (tmp_path / source["path"].strip("/")).read_text()
+    assert "https://me:s3cret@mirror.example/debian bookworm non-free-firmware" in written
+    (there,) = gather_files(Tree(str(tmp_path)), [source["path"]]).values()
+    facts["files"][source["path"]] = {**seen("file", source["content"]), "sha256": there["sha256"]}
     assert firmware_plan(facts)["source"], "others can read it"
-    facts["files"][source["path"]]["mode"] = "0600"
+    facts["files"][source["path"]]["mode"] = there["mode"]
     assert firmware_plan(facts)["source"] is None
 
 
@@ -214,7 +234,7 @@ def test_dockers_source_without_its_component(facts: Any, tmp_path: Path, variab
     sources(facts, tmp_path, **{"docker.list": LINE.format(DOCKER, "test")})
     plan = engine_plan(facts, variables)
     assert (plan["repository"], ids(plan)) == (False, ["docker_repository"])
-    assert "add stable to that source" in plan["problems"][0]["remedy"]
+    assert "make it a source of deb, amd64 and stable" in plan["problems"][0]["remedy"]
 
 
 @pytest.mark.parametrize(
