@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible_collections.navilab.webui.plugins.action.plan import ActionModule as Plan
+from ansible_collections.navilab.webui.plugins.module_utils._docker_config import mask
 from ansible_collections.navilab.webui.plugins.plugin_utils import _fresh, _recorded
 from ansible_collections.navilab.webui.plugins.plugin_utils._action import failed
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import STEPS
@@ -25,7 +26,10 @@ ARGUMENTS = {"path": {"type": "path", "default": "."}}
 _OTHERS = frozenset(("hostvars", "vars", "groups", "ansible_facts", "role_names"))
 _VAULTED = ("EncryptedString", "AnsibleVaultEncryptedUnicode")  # of ansible-core from 2.19, and before
 _SECRET_NAME = re.compile(r"passw|_pass$|secret|token|credential|(?:api|access|private)_?key$|^vault_", re.IGNORECASE)
-_KNOWN_BY = {"host": ("inventory_hostname", "ansible_host"), "user": ("ansible_user", "ansible_become_user")}
+_KNOWN_BY = {
+    "host": ("inventory_hostname", "ansible_host"),
+    "user": ("ansible_user", "ansible_become_user", "navilab_user"),
+}
 
 
 class ActionModule(Plan):
@@ -44,10 +48,11 @@ class ActionModule(Plan):
         if problems:
             return failed(result, problems)
         wants = _fresh.unite(step.wants(step.settings(read)) for step in STEPS.values())
+        secrets = _secrets(variables)
         asked = {
             "wants": {"probe_images": False, **wants},
-            "settings": json.dumps(_recorded.differing(read), default=str),
-            "secrets": json.dumps(_secrets(variables)),
+            "settings": json.dumps(_masked(_recorded.differing(read), [*secrets]), default=str),
+            "secrets": json.dumps(_known_there(secrets, read)),
             "names": {kind: self._names_of(variables, names) for kind, names in _KNOWN_BY.items()},
         }
         seen = self.ask("record", asked, variables)
@@ -57,11 +62,13 @@ class ActionModule(Plan):
             return result
         data = base64.b64decode(seen["archive"])
         try:
-            path = _write(target, data)
+            path = target if self._task.check_mode else _write(target, data)
         except OSError as error:
             evidence = f"{target} can't be written: {error.strerror}"
             return failed(result, [problem("recording", evidence, "name another path")])
         said = _recorded.contents(str(path), len(data), seen)
+        if self._task.check_mode:
+            said.insert(0, "check mode: nothing is written, there would be")
         result.update(changed=False, path=str(path), bytes=len(data), replaced=dict(seen["replaced"]), said=said)
         return result
 
@@ -69,10 +76,38 @@ class ActionModule(Plan):
         return [str(self._templar.template(variables[name])) for name in names if variables.get(name)]
 
 
-def _secrets(variables: Mapping[str, Any]) -> list[str]:
-    """What of the host's variables is vaulted, or has the name of a secret."""
-    found = {text for name, value in variables.items() if name not in _OTHERS for text in _secret_texts(name, value)}
-    return sorted(text for text in found if len(text) > 3 and "{{" not in text)
+def _secrets(variables: Mapping[str, Any]) -> dict[str, bool]:
+    """What of the host's variables is vaulted, or has a secret's name; whether Ansible reaches the host with it."""
+    found: dict[str, bool] = {}
+    for name, value in variables.items():
+        for text in () if name in _OTHERS else _secret_texts(name, value):
+            if len(text) > 3 and "{{" not in text:
+                found[text] = found.get(text, False) or name.startswith("ansible_")
+    return found
+
+
+def _known_there(secrets: Mapping[str, bool], read: Mapping[str, Any]) -> list[str]:
+    """The secrets that the host has anyway, by its connection or by a role: no other one is sent to it."""
+    texts = list(_texts(read))
+    return sorted(secret for secret, reaches in secrets.items() if reaches or any(secret in text for text in texts))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for each in value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ():
+        yield from _texts(each)
+
+
+def _masked(value: Any, secrets: list[str]) -> Any:
+    """Settings as they leave the controller, with what the host's Scrubber puts in place of a secret's mask."""
+    if isinstance(value, str):
+        for secret in sorted(secrets, key=len, reverse=True):
+            value = value.replace(secret, mask(secret))
+        return value
+    if isinstance(value, Mapping):
+        return {key: _masked(each, secrets) for key, each in value.items()}
+    return [_masked(each, secrets) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _secret_texts(name: str, value: Any) -> Iterator[str]:

@@ -9,12 +9,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ._apt import with_secrets as sources_with_secrets
 from ._apt_simulate import simulate
 from ._docker_config import with_secrets
 from ._dockerd import validate
 from ._registry import lookup
 from ._sysfs import UNKNOWN, Tree
-from ._types import Answers, AptAnswer, AptQuestion, DockerdAnswer, DockerdQuestion, RegistryAnswer
+from ._types import Answers, AptAnswer, AptQuestion, DockerdAnswer, DockerdQuestion, RegistryAnswer, SourceFile
 
 
 class Answered(Answers):
@@ -42,7 +43,18 @@ def answer(
 
 def _apt(tree: Tree, question: AptQuestion) -> AptAnswer:
     unknown: AptAnswer = {"removed": [], "held": [], "missing": [], "changed": [], "error": UNKNOWN}
-    return tree.ask(f"apt {_key(question)}", lambda: simulate(question), unknown, AptAnswer)
+    # The plan knows the addresses of the host's sources without their logins.
+    return tree.ask(f"apt {_key(question)}", lambda: simulate(_with_secrets(question, tree)), unknown, AptAnswer)
+
+
+def _with_secrets(question: AptQuestion, tree: Tree) -> AptQuestion:
+    try:
+        files: list[SourceFile] = [
+            {**file, "content": sources_with_secrets(file["content"], tree)} for file in question["sources"]
+        ]
+    except KeyError:  # another login by now, so apt says whether it does
+        return question
+    return {**question, "sources": files}
 
 
 def _dockerd(tree: Tree, question: DockerdQuestion) -> DockerdAnswer:

@@ -9,6 +9,7 @@ that is returned holds a secret: the unit's environment is never asked for.
 
 from __future__ import annotations
 
+import calendar
 import contextlib
 import hashlib
 import json
@@ -74,14 +75,15 @@ def replace(
         return Replaced(False, before, after)
     if not check:
         _keep(path, data, seen, text)
-        _write(target, text.encode(), bits, (seen.st_uid, seen.st_gid) if seen else (0, 0))
+        write_whole(target, text.encode(), bits, (seen.st_uid, seen.st_gid) if seen else (0, 0))
     return Replaced(True, before, after)
 
 
 def _keep(path: str, data: bytes | None, seen: os.stat_result | None, text: str) -> None:
     """Keep what is there. An older one that no start has proved yet stays the one to go back to."""
     kept = _kept()
-    if kept and kept["path"] == path and data is not None and kept["wrote"] == _digest(data):
+    ours = kept and kept["path"] == path and data is not None and kept["wrote"] == _digest(data)
+    if kept and ours and not _proved(_shown()):
         before = {key: kept[key] for key in ("text", "mode", "uid", "gid")}
     else:
         before = {
@@ -93,7 +95,7 @@ def _keep(path: str, data: bytes | None, seen: os.stat_result | None, text: str)
     backup = Path(BACKUP)
     backup.parent.mkdir(mode=0o755, exist_ok=True)
     document = {"path": path, "wrote": _digest(text.encode()), **before}
-    _write(backup, json.dumps(document).encode(), 0o600, (os.geteuid(), os.getegid()))
+    write_whole(backup, json.dumps(document).encode(), 0o600, (os.geteuid(), os.getegid()))
 
 
 def _kept() -> dict[str, Any] | None:
@@ -118,7 +120,7 @@ def _restore() -> str | None:
             target.unlink()
         else:
             data = kept["text"].encode("utf-8", "surrogateescape")
-            _write(target, data, int(kept["mode"]), (int(kept["uid"]), int(kept["gid"])))
+            write_whole(target, data, int(kept["mode"]), (int(kept["uid"]), int(kept["gid"])))
     except FileNotFoundError:
         return None
     Path(BACKUP).unlink()
@@ -129,7 +131,7 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _write(target: Path, data: bytes, mode: int, owner: tuple[int, int]) -> None:
+def write_whole(target: Path, data: bytes, mode: int, owner: tuple[int, int]) -> None:
     """In one step, so that whoever reads it reads a whole one."""
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
@@ -156,20 +158,23 @@ class Served(NamedTuple):
     remedy: str = ""
 
 
-def serve(state: str, daemon_reload: bool = False, check: bool = False) -> Served:
-    """Have the engine started (also at boot), restarted or reloaded. One that does not come up gets its old daemon.json
-    back, is started with that, and is told as failed all the same."""
+def serve(state: str, daemon_reload: bool = False, enable: bool = False, check: bool = False) -> Served:
+    """Have the engine started (also at boot, as with `enable`), restarted or reloaded. One that does not come up gets
+    its old daemon.json back, is started with that, and is told as failed all the same."""
     shown = _shown()
-    active, enabled = shown.get("ActiveState") == "active", shown.get("UnitFileState") in _BOOTS
+    active, boots = shown.get("ActiveState") == "active", shown.get("UnitFileState") in _BOOTS
+    enable = (enable or state == "started") and not boots
     verb = {"started": "" if active else "start", "reloaded": "reload" if active else "start"}.get(state, "restart")
     reload_units = daemon_reload or shown.get("NeedDaemonReload") == "yes"
-    due = bool(verb or reload_units or not enabled)
+    due = bool(verb or reload_units or enable)
     if check:
         return Served(due)
+    if _proved(shown):
+        _forget()
     if reload_units:
         _systemctl("daemon-reload")
     # A unit that can't be enabled (transient, say) may serve all the same: that it runs is what counts.
-    refused = "" if enabled else _systemctl("enable", SERVICE)
+    refused = _systemctl("enable", SERVICE) if enable else ""
     begun = time.time()
     failed = _systemctl(verb, SERVICE) if verb else ""
     up = _is_up() if not failed or verb == "reload" else False
@@ -177,7 +182,7 @@ def serve(state: str, daemon_reload: bool = False, check: bool = False) -> Serve
         return Served(True, f"{SERVICE} can't be reloaded: {failed}", "restart it when no picture is being drawn")
     if not up:
         return _taken_back(_journal(begun) or failed or refused or "it says nothing", verb)
-    if verb in ("start", "restart") or _started_since():
+    if verb in ("start", "restart"):
         _forget()
     return Served(due)
 
@@ -200,7 +205,8 @@ def _taken_back(said: str, verb: str) -> Served:
 
 
 def _shown() -> dict[str, str]:
-    done = _run("systemctl", "show", SERVICE, "--no-pager", "--property=ActiveState,UnitFileState,NeedDaemonReload")
+    properties = "--property=ActiveState,UnitFileState,NeedDaemonReload,ActiveEnterTimestamp"
+    done = _run("systemctl", "show", SERVICE, "--no-pager", properties)
     return dict(line.split("=", 1) for line in done[1].splitlines() if "=" in line)
 
 
@@ -237,13 +243,21 @@ def _forget() -> None:
         Path(BACKUP).unlink()
 
 
-def _started_since() -> bool:
-    """Whether the engine has started with the file, as that of a package does when it is configured."""
+def _proved(shown: Mapping[str, str]) -> bool:
+    """Whether the engine has come up since the file was written, also where it has stopped by now: as that of a package
+    does when it is configured, and after a mere reload when somebody has started it anew."""
     kept = _kept()
     if kept is None:
         return False
+    ups = []
+    with contextlib.suppress(ValueError):
+        date = " ".join(shown.get("ActiveEnterTimestamp", "").split()[1:3])  # Thu 2026-11-26 02:32:50 UTC
+        ups.append(float(calendar.timegm(time.strptime(date, "%Y-%m-%d %H:%M:%S"))))
+    with contextlib.suppress(OSError):
+        if shown.get("ActiveState") == "active":  # one that died may have left it behind
+            ups.append(Path(PID).stat().st_mtime)
     try:
-        return Path(PID).stat().st_mtime >= Path(kept["path"]).stat().st_mtime
+        return max(ups, default=0.0) >= Path(kept["path"]).stat().st_mtime
     except OSError:
         return False
 
@@ -268,7 +282,7 @@ def _short(said: str) -> str:
 
 
 def _run(*command: str) -> tuple[int, str]:
-    environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8"}
+    environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
     arguments: Sequence[str] = command
     try:
         done = subprocess.run(

@@ -30,7 +30,9 @@ MAX_PACKED = 256 * 1024  # bytes of the archive
 _PARTS = (1 << 20, 64 << 10, 16 << 10, 4 << 10, 1 << 10)  # bytes of a file, the first with which all fits
 _WHOLE = ("uid", "gid", "size", "mtime", "ctime", "dev", "ino", "rdev")
 _KERNELS = ("/sys/", "/proc/")  # of whose files the content alone counts
-_PEOPLE = range(1000, 60000)
+_FIRST_PERSON = 1000  # no last one: those of a directory have any number
+_PACKAGES = range(60000, 65536)  # by Debian's policy the accounts of packages: their homes and names are words of paths
+_GROUP_OF = re.compile(r"group of (\d+)")
 _SERIALS = "product_serial board_serial chassis_serial product_uuid chassis_asset_tag board_asset_tag".split()
 _BEFORE_COMMENT = re.compile(r"(?:\[[^\]]*\]|[^#])*")  # as in sources.list(5)
 _UNIT = re.compile(r"(?:/etc|/run|/usr/lib|/lib|/usr/local/lib)/systemd/.*")
@@ -90,6 +92,7 @@ def record(settings: Mapping[str, Any], names: Mapping[str, Iterable[str]], want
     `names` those that the controller knows it by, of a kind that Scrubber.know() takes."""
     collector, scrubber = Collector(), Scrubber()
     gather(recorder=collector, **{**wants, "root": "/"})
+    scrubber.keep(wants.get("packages", ()))
     for kind, known in [*names.items(), *names_of_host().items()]:
         scrubber.know(kind, known)
     return pack(collector, scrubber, settings)
@@ -116,13 +119,39 @@ def names_of_host(root: str = "/") -> dict[str, list[str]]:
         if line.startswith(("search", "domain")):
             found["domain"] += line.split()[1:]
     for entry in pwd.getpwall():
-        if entry.pw_uid in _PEOPLE or entry.pw_dir.startswith("/home/"):
+        if entry.pw_uid >= _FIRST_PERSON or entry.pw_dir.startswith("/home/"):
+            found["user"] += _called(entry.pw_name)
+            if entry.pw_uid in _PACKAGES:
+                continue
             person = entry.pw_gecos.split(",")[0]
-            found["user"] += [entry.pw_name, entry.pw_dir.rstrip("/").rpartition("/")[2]]
+            found["user"].append(_last(entry.pw_dir))
             found["name"] += [person, *(word for word in re.split(r"\W+", person) if len(word) > 2)]
     found["user"] += [os.environ.get(name, "") for name in ("SUDO_USER", "USER", "LOGNAME")]
     found["serial"] += [word for name in _SERIALS for word in words(f"sys/class/dmi/id/{name}") if len(word) > 4]
     found["serial"] += words("etc/machine-id")
+    return found
+
+
+def _called(account: str) -> list[str]:
+    """An account's name, and its parts where a directory has ``alice@corp.example`` or ``CORP\\alice``."""
+    return [account, *re.split(r"[@\\]", account)]
+
+
+def _last(directory: str) -> str:
+    return directory.rstrip("/").rpartition("/")[2]
+
+
+def _names_of_answers(answers: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Whom the answers are about: no list of a directory's people has to be had for them."""
+    found: dict[str, list[str]] = {"user": [], "group": []}
+    for question, answer in answers.items():
+        kind, _space, name = question.partition(" ")
+        if kind == "user" and isinstance(answer, dict):
+            found["user"] += [*_called(name), _last(str(answer.get("home", "")))]
+        elif kind == "group" and isinstance(answer, int) and answer >= _FIRST_PERSON:
+            found["group"] += _called(name)
+        elif (match := _GROUP_OF.fullmatch(question)) and isinstance(answer, str) and int(match[1]) >= _FIRST_PERSON:
+            found["group"] += _called(answer)
     return found
 
 
@@ -142,9 +171,8 @@ def pack(collector: Collector, scrubber: Scrubber, settings: Mapping[str, Any]) 
     """The archive, with a part of the largest files alone where it would get too large."""
     texts = {path: data.decode("utf-8", "surrogateescape") for path, data in collector.files.items()}
     told = json.dumps([collector.answers, settings], ensure_ascii=False)
-    asked = [re.fullmatch(r"group of (\d+)", question) for question in collector.answers]
-    groups = [collector.answers[match[0]] for match in asked if match and int(match[1]) in _PEOPLE]
-    scrubber.know("group", (name for name in groups if isinstance(name, str)))
+    for kind, names in _names_of_answers(collector.answers).items():
+        scrubber.know(kind, names)
     for text in [*texts.values(), *collector.links.values(), *collector.files, *collector.stats, told]:
         scrubber.learn(text)
     files = {_path(scrubber, path): _content(scrubber, path, text) for path, text in sorted(texts.items())}

@@ -27,12 +27,12 @@ _COMMON = frozenset(
     generic gpu group groups guest hold home host hosts http https image images info install installed intel journald
     kali kernel kfd kms kube kubernetes lib link linux live lmde local localdomain localhost log lost+found main manager
     media microsoft mint mirror missing mnt mode module modules mount name navi navilab net network nfs nobody node
-    nodes none ntp null nvidia off offline on online opt options org package packages parameters path pci pi podman
-    port proc proxmox ptx public pve python radeon raspberrypi release render repo root run running sbin security
-    server service settings share shared sid snap socket source sources srv stable standard start stat state status
-    stop storage sudo suite sys system systemd temp test testing tmp topology tree trixie true tty type ubuntu unit
-    unknown unstable update updates user users usr vagrant var vendor version vfio video virtual volume volumes web
-    webui www
+    nodes nogroup none nonexistent ntp null nvidia off offline on online opt options org package packages parameters
+    path pci pi podman port proc proxmox ptx public pve python radeon raspberrypi release render repo root run running
+    sbin security server service settings share shared sid snap socket source sources srv stable standard start stat
+    state status stop storage sudo suite sys system systemd temp test testing tmp topology tree trixie true tty type
+    ubuntu unit unknown unstable update updates user users usr vagrant var vendor version vfio video virtual volume
+    volumes web webui www
     """.split()
 )
 # Options that a short name may be a part of: max-size, no-new-privileges.
@@ -109,6 +109,7 @@ class Scrubber:
         self.counts: dict[str, int] = {}
         self._words: dict[tuple[str, str], str] = {}
         self._names: dict[str, str] = {}  # in lower case, with its kind
+        self._kept: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
 
     # -- names ------------------------------------------------------------------------------------------------------
@@ -121,6 +122,10 @@ class Scrubber:
             if plain and plain not in _COMMON and not plain.isdigit() and not _PUBLIC.fullmatch(plain):
                 self._names.setdefault(plain, kind)
                 self._pattern = None
+
+    def keep(self, words: Iterable[str]) -> None:
+        """Words that are everybody's, though a name may be in them: a host may be called `graphics`."""
+        self._kept |= {word.lower() for word in words}
 
     def learn(self, text: str) -> None:
         """Names that a text gives away by where they stand in it."""
@@ -142,13 +147,11 @@ class Scrubber:
     def _name(self, match: re.Match[str]) -> str:
         text = match[0].lower()
         plain = text if text in self._names else text.replace("--", "-")
-        if len(plain) < 6:  # a short one is a name only where nothing else is meant
-            start, end = match.span()
-            before = re.search(r"[\w-]*$", match.string[max(0, start - 40) : start])
-            after = re.match(r"[\w-]*", match.string[end : end + 40])
-            if before and after and _OPTION.fullmatch((before[0] + match[0] + after[0]).lstrip("-")):
-                return match[0]
         kind = self._names.get(plain, "name")
+        if len(plain) < 6 and _OPTION.fullmatch(_around(match, r"[\w-]*").lstrip("-")):
+            return match[0]  # a short one is a name only where nothing else is meant
+        if kind != "secret" and _around(match, r"[\w.+-]*").lower() in self._kept:
+            return match[0]
         return self._secret(match[0]) if kind == "secret" else self._word(kind, plain)
 
     def _word(self, kind: str, text: str) -> str:
@@ -240,6 +243,14 @@ class Scrubber:
         if isinstance(value, dict):
             return {self.text(str(name)): self.value(each, str(name)) for name, each in value.items()}
         return value
+
+
+def _around(match: re.Match[str], pattern: str) -> str:
+    """The word that a match is in."""
+    start, end = match.span()
+    before = re.search(f"{pattern}$", match.string[max(0, start - 40) : start])
+    after = re.match(pattern, match.string[end : end + 40])
+    return f"{before[0] if before else ''}{match[0]}{after[0] if after else ''}"
 
 
 def _form(name: str) -> str:

@@ -12,7 +12,7 @@ version_added: "0.1.0"
 author:
   - navilab.webui contributors (@navilab)
 description:
-  - Has C(docker.service) started, also at boot, and waits until the engine answers.
+  - Has C(docker.service) started, restarted or reloaded, and waits until the engine answers.
   - If it does not come up, the C(daemon.json) that M(navilab.webui.engine_config) has replaced comes back, the engine
     is started with that, and the module fails with dockerd's last words.
   - Returns nothing of the unit, whose environment may hold a proxy's password.
@@ -39,6 +39,11 @@ options:
   daemon_reload:
     description:
       - Whether systemd reads its units again before. It does in any case where it knows that they have changed.
+    type: bool
+    default: false
+  enabled:
+    description:
+      - Whether the engine is to start at boot, too, as with O(state=started) in any case. Where it is not, that stays.
     type: bool
     default: false
 seealso:
@@ -71,10 +76,12 @@ def main() -> None:
         argument_spec={
             "state": {"type": "str", "choices": ["started", "restarted", "reloaded"], "default": "started"},
             "daemon_reload": {"type": "bool", "default": False},
+            "enabled": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
-    done = serve(module.params["state"], module.params["daemon_reload"], module.check_mode)
+    given = module.params
+    done = serve(given["state"], given["daemon_reload"], given["enabled"], module.check_mode)
     if done.evidence:
         check: Check = {
             "id": "docker_engine", "status": "failed", "evidence": done.evidence, "remedy": done.remedy, "note": "",

@@ -36,6 +36,7 @@ options:
       - What is wanted of M(navilab.webui.host_info), as its options. The action plugin fills it in from the roles'
         variables.
     type: dict
+    default: {}
   settings:
     description:
       - The roles' variables as JSON. The action plugin fills it in.
@@ -43,7 +44,8 @@ options:
     default: "{}"
   secrets:
     description:
-      - Texts that nobody else may know, as JSON. The action plugin fills in what is vaulted or named as a secret.
+      - Texts that nobody else may know, as JSON. The action plugin fills in what is vaulted or named as a secret, so far
+        as a variable of the roles or of the connection holds it; all others stay on the controller.
     type: str
     default: "[]"
   names:
@@ -109,6 +111,7 @@ import base64
 import json
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.navilab.webui.plugins.module_utils._gather import ARGUMENTS
 from ansible_collections.navilab.webui.plugins.module_utils._recording import record
 
@@ -119,7 +122,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "default": "."},
-            "wants": {"type": "dict", "options": WANTS},
+            "wants": {"type": "dict", "default": {}},
             # As one text: what is under no_log is searched for in all that is returned.
             "settings": {"type": "str", "default": "{}", "no_log": True},
             "secrets": {"type": "str", "default": "[]", "no_log": True},
@@ -129,7 +132,10 @@ def main() -> None:
     )
     arguments = module.params
     names = {**arguments["names"], "secret": json.loads(arguments["secrets"])}
-    found = record(json.loads(arguments["settings"]), names, arguments["wants"] or {})
+    wants = ArgumentSpecValidator(WANTS).validate(arguments["wants"])
+    if wants.error_messages:
+        module.fail_json(msg="wants: " + "; ".join(wants.error_messages))
+    found = record(json.loads(arguments["settings"]), names, wants.validated_parameters)
     module.exit_json(
         changed=False,
         archive=base64.b64encode(found.data).decode("ascii"),

@@ -14,8 +14,9 @@ LOGIN_UID = Path("/proc/self/loginuid")
 _UNSET = 2**32 - 1
 
 
-def caller(environment: Mapping[str, str] = os.environ) -> str:
+def caller(environment: Mapping[str, str] | None = None) -> str:
     """The account's name; ``root`` where nobody else is known to be behind it, empty where the account has no name."""
+    environment = os.environ if environment is None else environment
     uid = os.geteuid()
     if uid:
         return _name(uid) or environment.get("USER") or environment.get("LOGNAME") or ""

@@ -44,7 +44,7 @@ def damage_of(image: str, text: str) -> Check | None:
         return problem("image_whole", evidence, _images.remedy(image))
     if _images.damaged_at_registry(text):
         evidence = f"what came of {image} is no whole image: {words}"
-        return problem("image_whole", evidence, _images.registry_remedy(image))
+        return problem("image_whole", evidence, _images.registry_remedy(image, text))
     return None
 
 

@@ -21,7 +21,7 @@ from ._text import problem
 PROCESS = os.getpid()
 """ansible-playbook itself: like RUN, made once in the controller's parent process."""
 RENEW_S = 300.0
-"""Seconds after which a step that begins renews the lock."""
+"""Seconds that a step may begin with less than its lease; with even less left, it renews the lock."""
 LEASES = {"webui": 9000, "amdgpu_dkms": 7200}
 """Seconds that a step may take. webui: two hours for an image and what follows it; amdgpu_dkms: a build a kernel."""
 LEASE_S = 1800
@@ -31,6 +31,11 @@ LEASE_S = 1800
 def lease_s(steps: Iterable[str]) -> int:
     """The lease for steps that begin."""
     return max([LEASES.get(step, LEASE_S) for step in steps], default=LEASE_S)
+
+
+def lasts(until: float, lease: int) -> bool:
+    """Whether a lock that this run holds until then does for a lease that begins now."""
+    return lease - RENEW_S < until - time.time() <= max(LEASES.values())  # beyond that, the clock was set back
 
 
 def mine() -> dict[str, Any]:

@@ -6,6 +6,7 @@ changes. Apt's own answer counts; where there is none, as for a recording, the t
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -186,13 +187,16 @@ def recorded(record: Mapping[str, Any]) -> list[str]:
 
 
 def _left_by_us(facts: Facts) -> bool:
-    """Whether a run of this collection was cut off: a record has a package that is not there whole, and nothing of the
-    kernel's or DKMS's is unfinished that no record has."""
-    brought = {name for record in facts["records"].values() for name in recorded(record)}
+    """Whether a run of this collection was cut off: what a record has is unfinished, or what brings others along has
+    not come in, nor anything beside it; and nothing of the kernel's or DKMS's is unfinished that no record has. One
+    that is gone while others of its record are there was taken away by somebody."""
     packages, broken = facts["dpkg"]["packages"], set(facts["dpkg"]["broken"])
-    gone = {name for name in brought if name in packages and not packages[name]["installed"]}
-    foreign = {name for name in broken - brought if _KERNEL_PART.fullmatch(name)}
-    return bool(gone | (brought & broken)) and not foreign
+    brought = [set(recorded(record)) for record in facts["records"].values()]
+    there = {name for name, package in packages.items() if package["installed"]}
+    begun = any(names & set(packages) & set(BRINGS) and not names & there for names in brought)
+    ours = set().union(*brought)
+    foreign = {name for name in broken - ours if _KERNEL_PART.fullmatch(name)}
+    return bool(begun or ours & broken) and not foreign
 
 
 # -- whether apt works at all -----------------------------------------------------------------------------------------
@@ -338,6 +342,22 @@ def _users(facts: Facts, name: str) -> list[str]:
     """Which installed packages run on one."""
     packages = facts["dpkg"]["packages"]
     return [user for user in _SERVES.get(name, ("", ()))[1] if user in packages and packages[user]["installed"]]
+
+
+def refused(result: Mapping[str, Any]) -> list[Check]:
+    """What to say where apt was not let to remove what its transaction, since it was planned, has come to remove; empty
+    where a task ended otherwise."""
+    if "remove is disabled" not in str(result.get("stderr") or ""):
+        return []
+    _before, _head, rest = str(result.get("stdout") or "").partition("will be REMOVED:\n")
+    lines = itertools.takewhile(lambda line: line.startswith(" "), rest.splitlines())
+    names = [word.rstrip("*").partition(":")[0] for line in lines for word in line.split()]
+    evidence = (
+        f"apt would remove {', '.join(names) or 'packages'}, as it would not when this was planned; it was stopped"
+    )
+    instead = f"; or, if nobody needs them, apt-get remove {' '.join(names)} yourself" if names else ""
+    remedy = f"run again, which says what to do about it{instead}"
+    return [problem("packages_kept", evidence, remedy)]
 
 
 def _available(answer: AptAnswer | None, instead: str) -> Check | None:

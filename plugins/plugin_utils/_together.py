@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
-from ._packages import mode_of
+from ansible_collections.navilab.webui.plugins.module_utils._types import SourceFile
 
 
 class Together(TypedDict):
-    """Packages by name, the files and directories that they need or start with, and the records of what comes in."""
+    """Packages by name, the source, files and directories that they need or start with, and the records of what comes
+    in."""
 
     install: list[str]
+    source: SourceFile | None
     writes: list[dict[str, Any]]
     directories: list[str]
     records: dict[str, dict[str, Any]]
@@ -37,14 +39,11 @@ def together(plans: Mapping[str, Mapping[str, Any]], due: Iterable[str], variabl
         or engine.get("files_absent")
         or not all(_selected(step, variables) for step in ("firmware", "docker_engine"))
     ):
-        return {"install": [], "writes": [], "directories": [], "records": {}}
-    source = []
-    if firmware["source"]:
-        mode = mode_of(firmware["source"]["content"])
-        source = [{**firmware["source"], "mode": mode, "secret": False, "daemon": False}]
+        return {"install": [], "source": None, "writes": [], "directories": [], "records": {}}
     return {
         "install": [*firmware["install"], *engine["install"]],
-        "writes": [*source, *engine["writes"]],
+        "source": firmware["source"],
+        "writes": engine["writes"],
         "directories": engine["directories"],
         "records": {"firmware": firmware["record"], "docker_engine": engine["record"]},
     }

@@ -56,6 +56,12 @@ def wanted_packages(provider: str, codename: str | None) -> list[str]:
     return ["docker.io", *(["docker-cli"] if split else []), *needed]
 
 
+def _owned(facts: Facts, provider: str) -> list[str]:
+    """What an install brings on this release: a package that it does not have would be recorded, and never be there."""
+    wanted = wanted_packages(provider, facts["release"]["debian_codename"])
+    return [name for name in OWNED[provider] if name != "docker-cli" or name in wanted]
+
+
 class Write(TypedDict):
     """A file to write. A secret one has no content here, since plans are shown: the role renders it. daemon.json has
     masks in their place, and the host fills them in. `mode` is None where the file is the user's and keeps its own."""
@@ -211,7 +217,7 @@ def plan(facts: Facts, settings: Settings) -> DockerEnginePlan:
         plan["files_absent"].append(BACKUP)  # somebody has started the engine since, and it came up
     files = [entry["path"] for entry in plan["writes"] if not entry["daemon"]]
     owned = (
-        [name for name in (*OWNED[provider], CLIENT_PACKAGE) if packages and not is_installed(facts, name)]
+        [name for name in (*_owned(facts, provider), CLIENT_PACKAGE) if packages and not is_installed(facts, name)]
         if fresh
         else packages
     )
@@ -264,6 +270,10 @@ PENDING = (
     "settings of the engine wait for its next start, since its containers would stop for a moment: restart it "
     "yourself, or allow it with docker_engine_restart_ok"
 )
+TAKEN_OUT = (
+    "the engine stays, and has what is taken out of its settings until its next start, since its containers would stop "
+    "for a moment: systemctl daemon-reload, then restart it yourself"
+)
 
 
 def _missing_directories(facts: Facts, writes: list[Write]) -> list[str]:
@@ -308,6 +318,9 @@ def _absent(facts: Facts, record: dict[str, Any]) -> DockerEnginePlan:
     plan["remove"] = [name for name in record.get("packages", []) if is_installed(facts, name)]
     if plan["remove"]:
         plan["actions"].append(f"remove {', '.join(plan['remove'])} (/var/lib/docker stays)")
+    stays = docker["running"] and not set(plan["remove"]) & set(ENGINES)
+    if stays and (plan["writes"] or {DAEMON_JSON, PROXY_DROPIN} & set(plan["files_absent"])):
+        plan["warnings"].append(TAKEN_OUT)
     plan["repository"] = bool(record.get("repository"))
     if record and not plan["actions"]:
         plan["actions"] = [FORGET]

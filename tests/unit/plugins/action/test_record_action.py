@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.navilab.webui.plugins.action.record import ActionModule
+from ansible_collections.navilab.webui.plugins.module_utils._docker_config import mask
+from ansible_collections.navilab.webui.plugins.module_utils._scrub import Scrubber
 
 USUAL: dict[str, Any] = {
     "inventory_hostname": "node1", "ansible_host": "10.0.0.7", "ansible_user": "lab",
@@ -68,8 +70,16 @@ def test_what_is_vaulted_or_named_so_is_a_secret(tmp_path: Path, record: Callabl
         "ansible_become_password": "s3cret", "hf_token": ["abcdef"], "short_token": "abc", "my_pass": "{{ other }}",
         "hostvars": {"other": {"password": "somebody else's"}},
     }  # fmt: skip
+    given["webui_extra_env"] = {"A": "x abcdef y", "B": "by its name"}  # the role gives the host these
     _result, host = record(tmp_path / "x", **given)
-    assert json.loads(host.asked[0]["secrets"]) == ["abcdef", "by its name", "s3cret", "vaulted text"]
+    (asked,) = host.asked
+    assert json.loads(asked["secrets"]) == ["abcdef", "by its name", "s3cret"]
+    assert "vaulted text" not in json.dumps(asked), "what no role wants stays on the controller"
+    masks = {"A": f"x {mask('abcdef')} y", "B": mask("by its name")}
+    assert json.loads(asked["settings"])["webui_extra_env"] == masks
+    scrubber = Scrubber()
+    scrubber.know("secret", ["abcdef"])
+    assert scrubber.text(mask("abcdef")) == scrubber.text("abcdef"), "the same word as what the host has in a file"
 
 
 def test_it_is_written_and_not_returned(tmp_path: Path, record: Callable[..., Any]) -> None:
@@ -81,6 +91,13 @@ def test_it_is_written_and_not_returned(tmp_path: Path, record: Callable[..., An
     assert "bob" not in json.dumps(result)
     said = "\n".join(result["said"])
     assert "fstab (3)" in said and "1 user name" in said and "2 IPv4 addresses" in said and "\x1b" not in said
+
+
+def test_check_mode_writes_nothing_here_either(tmp_path: Path, act: Callable[..., dict[str, Any]]) -> None:
+    host: Any = Host(SAID)
+    result = act(ActionModule, {"path": str(tmp_path / "x.tar.gz")}, USUAL, host, True)
+    assert result["said"][0].startswith("check mode") and "fstab (3)" in "\n".join(result["said"])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_in_a_directory_its_name_tells_nothing(tmp_path: Path, record: Callable[..., Any]) -> None:

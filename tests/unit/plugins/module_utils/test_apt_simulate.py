@@ -112,7 +112,9 @@ def forget() -> None:
 
 
 @APT
-def test_what_goes_away_and_what_changes(host: Host) -> None:
+@pytest.mark.parametrize("more", ["", 'APT::Get::Purge "true";\n'])
+def test_what_goes_away_and_what_changes(host: Host, more: str) -> None:
+    host.config.write_text(host.config.read_text() + more)
     host.source()
     host.update()
     before = host.tree()
@@ -193,6 +195,9 @@ def test_an_archive_whose_lists_outlived_its_key(host: Host, tmp_path: Path) -> 
     host.update()
     source.unlink()
     key.unlink()
+    other = f"deb [trusted=yes] {host.archive.as_uri()} trixie stable\n"
+    host.publish([{"Package": "docker-ce"}], "stable", "trixie")
+    assert host.ask("docker-ce", files={"/etc/apt/sources.list.d/y.list": other})["error"] == ""
     assert host.ask("podman-docker", files={"/etc/apt/sources.list.d/x.list": line})["error"] == ""
 
 
@@ -220,12 +225,26 @@ def test_old_lists_are_read_anew(host: Host, start: Callable[..., Any]) -> None:
     host.publish([*PACKAGES, {"Package": "new-here"}])
     assert host.ask("new-here")["missing"] == ["new-here"]
     lists = host.root / "var/lib/apt/lists"
-    old = time.time() - 2 * _apt_simulate.FRESH_S
+    old = time.time() - 600  # a source may break at any time
     for path in (lists, lists / "partial"):
         os.utime(path, (old, old))
     before = host.tree()
     assert host.ask("new-here")["missing"] == []
     assert host.tree() == before
+
+
+@APT
+def test_a_source_that_has_broken_since_it_was_read(host: Host) -> None:
+    host.source()
+    host.update()
+    gone = host.root / "etc/apt/sources.list.d/gone.list"
+    gone.write_text((host.root / "etc/apt/sources.list").read_text().replace("bookworm", "nonsuch"))
+    there = next((host.root / "var/lib/apt/lists").glob("*_Release"))
+    shutil.copy(there, there.with_name(there.name.replace("bookworm", "nonsuch")))
+    old = time.time() - 600
+    for path in (host.root / "var/lib/apt/lists", host.root / "var/lib/apt/lists/partial"):
+        os.utime(path, (old, old))
+    assert "nonsuch" in host.ask("docker-ce")["error"]
 
 
 @APT

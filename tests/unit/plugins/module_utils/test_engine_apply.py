@@ -22,7 +22,8 @@ up() {{
   echo active > state
 }}
 case "$*" in
-show*) echo "ActiveState=$(cat state)"; echo "UnitFileState=$(cat enabled)"; echo "NeedDaemonReload=$(cat need)";;
+show*) echo "ActiveState=$(cat state)"; echo "UnitFileState=$(cat enabled)"; echo "NeedDaemonReload=$(cat need)"
+  echo "ActiveEnterTimestamp=$(cat entered)";;
 daemon-reload|*daemon-reload) echo no > need;;
 *enable*) echo enabled > enabled;;
 *reload*) test ! -e no-reload || {{ echo 'Job type reload is not applicable'; exit 1; }};;
@@ -48,7 +49,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         program.parent.mkdir(exist_ok=True)
         program.write_text(script)
         program.chmod(0o755)
-    for name, text in {"state": "active", "enabled": "enabled", "need": "no", "asked": ""}.items():
+    for name, text in {"state": "active", "enabled": "enabled", "need": "no", "asked": "", "entered": ""}.items():
         (tmp_path / name).write_text(text)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setattr(_engine_apply, "BACKUP", str(tmp_path / "navilab" / "daemon.json.before"))
@@ -160,6 +161,15 @@ def test_units_are_read_again_and_the_boot_is_seen_to(host: Path) -> None:
     assert asked(host)[2:] == ["--no-ask-password daemon-reload", "--no-ask-password restart docker.service"]
 
 
+@pytest.mark.parametrize("state", ["restarted", "reloaded"])
+def test_at_boot_it_starts_where_that_is_asked_for(host: Path, state: str) -> None:
+    (host / "enabled").write_text("disabled")
+    serve(state)
+    assert (host / "enabled").read_text() == "disabled"
+    serve(state, enable=True)
+    assert (host / "enabled").read_text() == "enabled\n"
+
+
 def test_proved_by_a_start_alone(host: Path, daemon: Path) -> None:
     replace(str(daemon), render(NEW), {})
     serve("reloaded")
@@ -181,6 +191,28 @@ def test_a_package_may_have_started_it(
         os.utime(host / "docker.pid", (started, started))
     assert serve("started") == (False, "", "")
     assert backup().exists() is not proved
+
+
+@pytest.mark.parametrize("state", ["active", "failed"])
+@pytest.mark.parametrize(("second", "proved"), [(39, False), (41, True)])
+def test_a_file_that_the_engine_came_up_with_is_never_taken_back(
+    host: Path, daemon: Path, state: str, second: int, proved: bool
+) -> None:
+    replace(str(daemon), render({"broken": True}), {})  # a disk is full by now, say
+    os.utime(daemon, (100, 100))
+    (host / "entered").write_text(f"Thu 1970-01-01 00:01:{second} UTC")
+    (host / "state").write_text(state)
+    done = serve("restarted")
+    assert (OLD in daemon.read_text()) is not proved
+    assert "does not come up" in done.evidence and ("is back" in done.evidence) is not proved
+
+
+def test_a_file_that_the_engine_came_up_with_is_the_one_to_go_back_to(host: Path, daemon: Path) -> None:
+    replace(str(daemon), render(NEW), {})
+    os.utime(daemon, (100, 100))
+    (host / "entered").write_text("Thu 1970-01-01 00:01:41 UTC")
+    replace(str(daemon), render({**NEW, "debug": True}), {})
+    assert json.loads(backup().read_text())["text"] == render(NEW)
 
 
 @pytest.mark.parametrize("state", ["restarted", "started", "reloaded"])

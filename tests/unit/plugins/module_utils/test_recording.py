@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import pwd
 import re
 import tarfile
 from pathlib import Path
@@ -145,6 +146,49 @@ def test_what_belongs_together_still_does(planted: tuple[Collector, Scrubber, Pa
     assert manifest["answers"]["user user1"] == {"home": "/home/user1", "gids": [1000]}
 
 
+def test_people_and_groups_of_a_directory() -> None:
+    """Nobody lists them, and they have any number: who was asked for is known by name."""
+    collector, scrubber = Collector(), Scrubber()
+    collector.answer(
+        "user carroll@corp.quux", {"exists": True, "uid": 1420007, "gid": 1420513, "home": "/srv/h/lewiscar"}
+    )
+    collector.answer("group of 1420513", "domain users@corp.quux")
+    collector.answer("group of 61007", "wonderland")
+    collector.answer("group gryphon", 70000)
+    collector.answer("group of 44", "video")
+    collector.answer("group render", 106)
+    collector.answer("group of 65534", "nogroup")
+    collector.file("/etc/x.conf", b"carroll lewiscar wonderland gryphon CARROLL@corp.quux domain users@corp.quux")
+    text = "\n".join(texts(pack(collector, scrubber, {"webui_user": "carroll@corp.quux"}).data).values())
+    assert [
+        word
+        for word in ("carroll", "lewiscar", "domain users", "wonderland", "gryphon", "corp.quux")
+        if word in text.lower()
+    ] == []
+    assert '"video"' in text and '"group render"' in text and '"nogroup"' in text
+    assert '"uid": 1420007' in text, "numbers are nobody's name"
+
+
+@pytest.mark.parametrize(
+    ("uid", "home", "gecos", "user", "name"),
+    [
+        (1420007, "/srv/h/lewiscar", "Lewis Carroll,,", {"lcar", "lewiscar"}, {"Lewis Carroll", "Lewis", "Carroll"}),
+        (61007, "/srv/h/lewiscar", "Lewis Carroll", {"lcar"}, set()),
+        (107, "/var/lib/x", "Some Service", set(), set()),
+        (107, "/home/x", "", {"lcar", "x"}, set()),
+    ],
+)
+def test_accounts_of_the_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uid: int, home: str, gecos: str, user: set[str], name: set[str]
+) -> None:
+    entry = pwd.struct_passwd(("lcar", "x", uid, uid, gecos, home, "/bin/sh"))
+    monkeypatch.setattr(_recording.pwd, "getpwall", lambda: [entry])
+    for variable in ("SUDO_USER", "USER", "LOGNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    found = names_of_host(str(tmp_path))
+    assert ({*found["user"]} - {""}, {*found["name"]} - {""}) == (user, name)
+
+
 def test_lines_keep_their_numbers(planted: tuple[Collector, Scrubber, Path]) -> None:
     collector, scrubber, _root = planted
     inside = texts(pack(collector, scrubber, {}).data)
@@ -206,7 +250,7 @@ def test_what_could_not_be_read_and_what_was_not(tmp_path: Path) -> None:
 
 def test_the_recording_of_this_machine_says_what_it_says(tmp_path: Path) -> None:
     settings = {"webui_user": "root"}
-    found = record(settings, {"host": ["machine-under-test"]}, WANTS)
+    found = record(settings, {"host": ["machine-under-test", "bash"]}, WANTS)
     assert len(found.data) < _recording.MAX_PACKED
     (tmp_path / "x.tar.gz").write_bytes(found.data)
     live: Any = gather(**WANTS)

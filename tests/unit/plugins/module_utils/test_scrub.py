@@ -121,6 +121,17 @@ def test_a_known_secret_goes_from_everywhere() -> None:
     )
 
 
+def test_a_host_that_is_called_as_a_part_of_a_package() -> None:
+    scrubber = Scrubber()
+    scrubber.know("host", ["graphics", "docker-ce"])
+    scrubber.know("secret", ["hunter2"])
+    scrubber.keep(["firmware-amd-graphics", "docker-ce-cli", "x-hunter2"])
+    assert scrubber.text("Package: docker-ce-cli, docker-ce, amd-graphics/Graphics xgraphics") == (
+        "Package: docker-ce-cli, host1, amd-host2/host2 xhost2"
+    )
+    assert scrubber.text("firmware-amd-graphics x-hunter2") == "firmware-amd-graphics x-sha256:00000001"
+
+
 def test_registries() -> None:
     scrubber = Scrubber()
     texts = [

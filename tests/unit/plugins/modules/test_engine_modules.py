@@ -55,7 +55,8 @@ def test_service(run_module: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     asked: list[Any] = []
     monkeypatch.setattr(engine_service, "serve", lambda *arguments: asked.append(arguments) or Served(True))
     assert run_module(engine_service.main, state="restarted", daemon_reload=True)["changed"]
-    assert asked == [("restarted", True, False)]
+    assert run_module(engine_service.main, state="reloaded", enabled=True)["changed"]
+    assert asked == [("restarted", True, False, False), ("reloaded", False, True, False)]
     monkeypatch.setattr(engine_service, "serve", lambda *_arguments: Served(True, "it is down", "mend it"))
     done = run_module(engine_service.main)
     assert done["failed"] and done["msg"] == "docker_engine: it is down. Remedy: mend it."

@@ -59,7 +59,9 @@ def test_wrong_arguments(run_module: Run, wrong: dict[str, Any], text: str) -> N
 
 def test_the_look_brings_what_the_checks_need() -> None:
     webui = {"name": "webui", "port": 7860, "data_dir": "/data/", "uid": None, "devices": None}
-    lists: dict[str, Any] = {name: [] for name in ("packages", "files", "disk", "images", "groups")}
+    lists: dict[str, Any] = {
+        name: [] for name in ("packages", "files", "disk", "images", "groups", "ports", "addresses")
+    }
     more = {"root": "/", "user": None, "registry_ca": "", "probe_images": True, "scope": ["kfd"], "waive": {}}
     params = {**lists, **more, "webuis": [webui], "min_disk_mib": 1, "min_memory_mib": 1}
     asked, wanted = arguments(params)
