@@ -45,6 +45,18 @@ options:
     type: list
     elements: str
     default: []
+  ports:
+    description:
+      - Ports of TCP whose listeners are wanted, beside those of webuis.
+    type: list
+    elements: int
+    default: []
+  addresses:
+    description:
+      - IP addresses of which it is wanted whether they are this host's.
+    type: list
+    elements: str
+    default: []
 notes:
   - Root sees more than others do, namely the kernel log, PCI configuration space, the engine's socket and other users'
     processes.

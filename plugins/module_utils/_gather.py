@@ -19,7 +19,7 @@ from ._dpkg import gather_dpkg
 from ._engines import SOCKET
 from ._hardware import gather_hardware
 from ._machine import gather_disk, gather_files, gather_memory, gather_records
-from ._net import listeners, probe
+from ._net import listeners, own_addresses, probe
 from ._paths import expand
 from ._sysfs import UNKNOWN, Recorder, Tree
 from ._types import Container, Docker, Facts, Http, PortFacts, RegistryAnswer
@@ -38,6 +38,8 @@ ARGUMENTS: dict[
     "registry_ca": {"type": "str", "default": ""},
     "probe_images": {"type": "bool", "default": True},
     "groups": {"type": "list", "elements": "str", "default": []},
+    "ports": {"type": "list", "elements": "int", "default": []},
+    "addresses": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -53,26 +55,29 @@ def gather(
     probe_images: bool = True,
     recorder: Recorder | None = None,
     groups: Sequence[str] = (),
+    ports: Sequence[int] = (),
+    addresses: Sequence[str] = (),
 ) -> Facts:
     """The facts of the host below `root`, JSON-able. Never raises for what is missing or garbage.
 
     `webuis` are mappings with `name` (of the container) and `port`. A path of `files` or `disk` may start with `~`, the
     home of `user`; its key is the expanded path. Sockets, HTTP and registries are asked only where `root` is `/`, and
     registries only for images that the engine doesn't have, if `probe_images`. `groups` are those whose numbers are
-    wanted beside the GPU's.
+    wanted beside the GPU's, `ports` those whose listeners are wanted beside the webuis', and `addresses` are those of
+    which it is wanted whether they are this host's.
     """
     tree = Tree(root, recorder)
     host = gather_hardware(tree)
     dpkg = gather_dpkg(tree, [*packages, *(name for name in ENGINES if name not in packages)])
-    names, ports = [str(webui["name"]) for webui in webuis], [int(webui["port"]) for webui in webuis]
+    names, served = [str(webui["name"]) for webui in webuis], [int(webui["port"]) for webui in webuis]
     account = gather_user(tree, user, [gid for gid in host["groups"].values() if gid is not None])
     home = account["home"] if account else None
     docker = gather_docker(tree, dpkg["packages"], names, images, SOCKET if tree.live else None, home)
     dpkg["packages"] = {name: dpkg["packages"][name] for name in packages}
     initrds = [f"/boot/initrd.img-{release}" for release in host["kernel"]["installed"]]  # what they take there
-    bound = _name_containers(listeners(tree, ports), docker["containers"])
+    bound = _name_containers(listeners(tree, dict.fromkeys([*served, *ports])), docker["containers"])
     with ThreadPoolExecutor(max_workers=8) as pool:  # what waits for others waits at the same time
-        answers = pool.map(lambda port: _probe(tree, port, bound[str(port)]["listeners"]), ports)
+        answers = pool.map(lambda port: _probe(tree, port, bound[str(port)]["listeners"]), served)
         found = pool.map(lambda image: _registry(tree, image, docker, registry_ca, probe_images), images)
         http, registry = dict(zip(names, answers)), dict(zip(images, found))
     return {
@@ -85,10 +90,11 @@ def gather(
         "docker": docker,
         "registry": registry,
         "ports": bound,
+        "addresses": own_addresses(tree, addresses),
         "http": http,
         "groups": {**host["groups"], **{name: tree.group_id(name) for name in groups}},
         "files": gather_files(tree, [*(expand(path, home) for path in files), *initrds]),
-        "disk": gather_disk(tree, [*(expand(path, home) for path in disk), docker["root"]]),
+        "disk": gather_disk(tree, [*(expand(path, home) for path in disk), docker["root"], docker["containerd_root"]]),
         "memory": gather_memory(tree),
         "records": public(gather_records(tree)),  # some were written before secrets were left out
         "lock": _lock.read() if tree.live else None,  # nobody's business in a recording

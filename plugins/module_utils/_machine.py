@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypedDict
 
+from ._apt import EXTENDS, without_secrets
 from ._sysfs import Tree, describe
 from ._types import Disk, FileFacts, Memory
 
@@ -223,8 +224,13 @@ def _file(tree: Tree, path: str) -> FileFacts:
         "sha256": None,
     }
     if seen["kind"] == "file" and found.st_size <= _HASH_LIMIT:
-        seen["sha256"] = tree.sha256(path, _HASH_LIMIT + 1)
+        seen["sha256"] = tree.sha256(path, _HASH_LIMIT + 1, _public if path.startswith(EXTENDS) else None)
     return seen
+
+
+def _public(data: bytes) -> bytes:
+    """Sources as a plan has them."""
+    return without_secrets(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def gather_records(tree: Tree) -> dict[str, dict[str, Any]]:

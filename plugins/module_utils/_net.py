@@ -10,10 +10,12 @@ import ipaddress
 import json
 import os
 import re
+import socket
 import urllib.parse
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from typing import Optional
 
 from ._sysfs import Tree
 from ._types import Http, PortFacts
@@ -76,6 +78,25 @@ def _owners(inodes: dict[str, int]) -> dict[int, str]:
         if len(names) == len(set(wanted.values())):
             break
     return names
+
+
+def own_addresses(tree: Tree, addresses: Iterable[str]) -> dict[str, bool | None]:
+    """Whether each is an address of this host; None for a name, and where that is not known."""
+    nothing: bool | None = None
+    return {each: tree.ask(f"address {each}", partial(_is_own, each), nothing, Optional[bool]) for each in addresses}
+
+
+def _is_own(address: str) -> bool | None:
+    """Whether a socket can be bound to it, which is what it is wanted for."""
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.bind((address, 0))
+    except ValueError:  # a name
+        return None
+    except OSError:
+        return False
+    return True
 
 
 def probe(port: int, addresses: list[str] | None = None) -> Http:

@@ -150,8 +150,9 @@ host:
           GPU group that it joined later. Null if no user was asked for.
       type: dict
     apt:
-      description: C(sources) in APT's order, of both formats, with options by their deb822 names; C(archives), what
-        APT's lists say of them (C(origin), C(label) and C(codename) by C(uri) and C(suite)); and C(error).
+      description: C(sources) in APT's order, of both formats, with options by their deb822 names and a mask for
+        the login of an address; C(archives), what APT's lists say of them (C(origin), C(label) and C(codename) by
+        C(uri) and C(suite)); and C(error).
       type: dict
     dpkg:
       description: The O(packages), each with C(installed), C(version) and C(held), whether a run of dpkg was
@@ -174,7 +175,10 @@ host:
         V(unknown)) and C(detail).
       type: dict
     ports:
-      description: By port, addresses that are listened on and the owner's name.
+      description: By port, of those of O(webuis) and O(ports), addresses that are listened on and the owner's name.
+      type: dict
+    addresses:
+      description: By address, of O(addresses), whether it is one of this host's; null for a name.
       type: dict
     http:
       description: By webui, whether it answers, is C(ready) (C(/internal/ping) below 500 and a model listed), and how

@@ -29,6 +29,8 @@ class Wants(TypedDict, total=False):
     webuis: list[dict[str, Any]]
     images: list[str]
     registry_ca: str
+    ports: list[int]
+    addresses: list[str]
 
 
 class Plan(TypedDict):
@@ -61,7 +63,8 @@ class Step(NamedTuple):
 
     `settings` gathers what the plan needs from the roles' variables. `gate` are checks that must hold when the role
     begins, not before: an earlier step may be what makes them good. `stale_after` names the steps whose work changes
-    what this one's plan is made from; a reboot changes everything.
+    what this one's plan is made from; a reboot changes everything. One that is `optional` is in the plan of a host only
+    where it has been before, by its record, or where its role begins.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Step(NamedTuple):
     plan: Callable[[Facts, Settings], Any]
     gate: Callable[[Facts, Settings, Connection], list[Check]] = no_gate
     stale_after: frozenset[str] = frozenset()
+    optional: bool = False
 
 
 def own(name: str) -> Callable[[Variables], Settings]:

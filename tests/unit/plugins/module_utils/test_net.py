@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.navilab.webui.plugins.module_utils import _net
-from ansible_collections.navilab.webui.plugins.module_utils._net import decode_address, listeners, probe
+from ansible_collections.navilab.webui.plugins.module_utils._net import decode_address, listeners, own_addresses, probe
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
 
 TCP = """\
@@ -60,6 +60,12 @@ def test_live_listener_and_its_owner() -> None:
         seen = listeners(Tree("/"), [port])[str(port)]
     assert seen["listeners"] == ["127.0.0.1"]
     assert seen["owner"] == Path("/proc/self/comm").read_text().strip()
+
+
+def test_own_addresses(tmp_path: Path) -> None:
+    asked = ["127.0.0.1", "192.0.2.1", "node1.lab", ""]
+    assert own_addresses(Tree("/"), asked) == {"127.0.0.1": True, "192.0.2.1": False, "node1.lab": None, "": None}
+    assert own_addresses(Tree(str(tmp_path)), ["127.0.0.1"]) == {"127.0.0.1": None}  # another machine's tree
 
 
 MODELS = [{"title": "tiny"}]
