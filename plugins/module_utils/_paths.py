@@ -7,12 +7,22 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Sequence
 
-# Below the data directory of a host, which its webuis share: what is the first webui's own, and compiled kernels.
+# Below the data directory of a host: what is the first webui's own, its compiled kernels, and the models of all.
 DATA = "webui_data"
 CACHE = "cache"
 MODELS = f"{DATA}/models"
 MODEL_FOLDER = "Stable-diffusion"  # of checkpoints
+
+# Where several webuis share the models, which none of them may write then: what each fetches for itself, below its own.
+DOWNLOADS = "downloads"
+# Folders of models that a webui (1.10) or its extensions make at each start; the start ends where they can't.
+MADE_AT_START = ("Codeformer", "ControlNet", "GFPGAN", "Lora", MODEL_FOLDER, "hypernetworks")
+# Folders that it fetches to when a picture needs a file, without an argument that names another one.
+FETCHED = (
+    "BLIP", "CLIP", "ControlNetPreprocessor", "VAE-approx", "VAE-taesd", "midas", "opencv", "torch_deepdanbooru",
+)  # fmt: skip
 
 # Directories of the system, which a role must never own or clear; and those that only hold other directories.
 _OF_THE_SYSTEM = re.compile(
@@ -49,6 +59,19 @@ def home_problem(home: str | None) -> str:
 def model_folder(folder: str = MODEL_FOLDER) -> str:
     """Where models of a kind lie below the data directory."""
     return f"{MODELS}/{folder}"
+
+
+def own(suffix: str, fetched: Sequence[str] = FETCHED) -> list[str]:
+    """What one of several webuis has for itself below the data directory: its data with the places where the models
+    and its `fetched` folders are mounted, and a cache of its own, since MIOpen's locks are in a container's /tmp."""
+    data = DATA + suffix
+    folders = (MODEL_FOLDER, *fetched)
+    return [CACHE + suffix, data, f"{data}/models", *(f"{data}/{DOWNLOADS}/{folder}" for folder in folders)]
+
+
+def shared(fetched: Sequence[str] = FETCHED) -> list[str]:
+    """The models of several webuis: with what each makes at its start, and where its own folders are mounted."""
+    return [MODELS, *(f"{MODELS}/{folder}" for folder in (*MADE_AT_START, *fetched))]
 
 
 # What a path would have to be without, to reach the engine and the modules as it stands.

@@ -11,7 +11,15 @@ import re
 from typing import Any, TypedDict
 
 from ansible_collections.navilab.webui.plugins.module_utils._hardware import GROUPS
-from ansible_collections.navilab.webui.plugins.module_utils._paths import CACHE, DATA, MODELS
+from ansible_collections.navilab.webui.plugins.module_utils._paths import (
+    CACHE,
+    DATA,
+    DOWNLOADS,
+    FETCHED,
+    MODEL_FOLDER,
+    MODELS,
+    model_folder,
+)
 from ansible_collections.navilab.webui.plugins.module_utils._types import Board, Facts, SelftestVerdict
 
 from .._selftest_record import SCRIPT
@@ -34,6 +42,13 @@ HEALTH = (
     "sys.exit(status >= 500)"
 )
 PRECISION = {"full": ["--precision", "full", "--no-half"], "half": ["--no-half-vae"]}
+# Arguments that name the folder to fetch to. The webui looks into its models' folder as well, but for these.
+FETCH_ARGUMENTS = {
+    "--ckpt-dir": MODEL_FOLDER, "--codeformer-models-path": "Codeformer", "--dat-models-path": "DAT",
+    "--esrgan-models-path": "ESRGAN", "--gfpgan-models-path": "GFPGAN", "--ldsr-models-path": "LDSR",
+    "--realesrgan-models-path": "RealESRGAN", "--scunet-models-path": "ScuNET", "--swinir-models-path": "SwinIR",
+}  # fmt: skip
+FETCHED_ALONE = ("Codeformer", "DAT", "GFPGAN")
 ATTENTION = {"sub-quad": ["--opt-sub-quad-attention"], "split": ["--opt-split-attention"], "none": []}
 
 
@@ -48,19 +63,23 @@ class _Instance(TypedDict):
     test: dict[str, Any] | None
     selftest: SelftestVerdict
     image: str
+    to_build: bool
     port: int
     url: str
     data: str
     data_dir: str
+    apart: bool
+    cache: str
     devices: list[str]
     memory_mib: int
     uid: int | None
 
 
 class Instance(_Instance, total=False):
-    """One webui: on a board, or on the CPU (`board` None, `bdf` ""). `test` is the self-test that is kept, `data` its
-    directory below `data_dir`, which all share; `uid` is that of its process, None where the image decides and does not
-    say; `container` and `actions` are there where nothing stops the host."""
+    """One webui: on a board, or on the CPU (`board` None, `bdf` ""). `test` is the self-test that is kept; `data` and
+    `cache` are its directories below `data_dir`, of which it gets no more where the host has several (`apart`), but for
+    the models to read; `uid` is that of its process, None where the image decides and does not say; `container` and
+    `actions` are there where nothing stops the host."""
 
     container: dict[str, Any]
     actions: list[str]
@@ -73,13 +92,45 @@ def _precision(profile: dict[str, Any], test: dict[str, Any] | None, settings: S
     return str((test or {}).get("precision") or profile.get("precision", "full"))
 
 
+def fetched(settings: Settings) -> list[str]:
+    """The folders of models that each of several webuis fills for itself: not those that webui_models fills for all."""
+    return [folder for folder in FETCHED if folder not in _listed(settings)]
+
+
+def _listed(settings: Settings) -> set[str]:
+    return {model.get("folder", MODEL_FOLDER).split("/")[0] for model in settings["models"]}
+
+
+def _fetch_arguments(settings: Settings) -> list[str]:
+    """What keeps a webui from fetching into models that it may only read."""
+    hidden = _listed(settings) & set(FETCHED_ALONE)
+    return [
+        part
+        for argument, folder in FETCH_ARGUMENTS.items()
+        if folder not in hidden
+        for part in (argument, f"{MOUNT}/{DATA}/{DOWNLOADS}/{folder}")
+    ]
+
+
+def _volumes(instance: Instance, settings: Settings) -> list[str]:
+    """One mount of all, or the parts that are one's own, each by the path that it has where there is one webui."""
+    host, own = instance["data_dir"], f"{instance['data_dir']}/{instance['data']}"
+    if not instance["apart"]:
+        return [f"{host}:{MOUNT}"]
+    return [
+        f"{host}/{instance['cache']}:{MOUNT}/{CACHE}",
+        f"{own}:{MOUNT}/{DATA}",
+        f"{host}/{MODELS}:{MOUNT}/{MODELS}:ro",
+        *(f"{own}/{DOWNLOADS}/{folder}:{MOUNT}/{model_folder(folder)}" for folder in fetched(settings)),
+    ]
+
+
 def _arguments(instance: Instance, profile: dict[str, Any], settings: Settings) -> list[str]:
-    board, data = instance["board"], instance["data"]
+    board = instance["board"]
     precision = _precision(profile, instance["test"], settings)
     arguments = ["--skip-prepare-environment", "--skip-version-check", "--no-download-sd-model"]
-    arguments += ["--listen", "--port", str(CONTAINER_PORT), "--api", "--data-dir", f"{MOUNT}/{data}"]
-    if data != DATA:
-        arguments += ["--models-dir", f"{MOUNT}/{MODELS}"]
+    arguments += ["--listen", "--port", str(CONTAINER_PORT), "--api", "--data-dir", f"{MOUNT}/{DATA}"]
+    arguments += _fetch_arguments(settings) if instance["apart"] else []
     arguments += ["--theme", settings["theme"]]
     if profile.get("gpu", True) and board is not None:
         arguments += vram_flags(board["vram_mib"], settings["vram_mode"])
@@ -132,7 +183,7 @@ def container_of(facts: Facts, instance: Instance, profile: dict[str, Any], sett
         "user": f"{user['uid']}:{user['gid']}" if own and user else None,
         "groups": device_groups(facts, instance["devices"]) if instance["devices"] else [],
         "devices": [f"{path}:{path}:rwm" for path in instance["devices"]],
-        "volumes": [f"{instance['data_dir']}:{MOUNT}"],
+        "volumes": _volumes(instance, settings),
         "published_ports": [f"{settings['listen']}:{instance['port']}:{CONTAINER_PORT}"],
         "read_only": own and not requires.get("writable_root"),
         "tmpfs": [f"{path}:rw,exec,nosuid,nodev,mode=1777" for path in SCRATCH] if own else [],
@@ -167,7 +218,7 @@ def selftest_container(instance: Instance) -> dict[str, Any]:
     if board:
         override = container["env"].get("HSA_OVERRIDE_GFX_VERSION")
         command += ["--expect-gfx", gfx_seen(board["gfx_target"] or "", override)]
-    command += ["--json", f"{MOUNT}/{instance['data']}/selftest.json"]
+    command += ["--json", f"{MOUNT}/{DATA}/selftest.json"]
     return {
         **container,
         "name": f"{instance['name']}-selftest",

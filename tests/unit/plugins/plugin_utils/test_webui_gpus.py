@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -135,7 +136,7 @@ def test_checks_are_about_the_boards_that_are_used(facts: Any, variables: Any, s
 def container(bdf: str, **changes: Any) -> dict[str, Any]:
     labels = {"navilab.webui.spec": "x", "navilab.webui.board": bdf}
     seen = {"labels": labels, "state": "running", "health": "healthy", "restart_policy": "no", "memory": 0, "ports": []}
-    return {**seen, **changes}
+    return {**seen, "devices": [], **changes}
 
 
 def test_the_second_board_keeps_its_place_when_the_first_is_left_out(facts: Any, settings: dict[str, Any]) -> None:
@@ -190,6 +191,133 @@ def test_a_record_that_makes_no_sense(facts: Any, settings: dict[str, Any], boar
 def test_no_number_is_given_twice(facts: Any, settings: dict[str, Any]) -> None:
     facts["records"]["webui"] = {"boards": {A: 1, B: 1}}
     assert served(plan_of(with_boards(facts, A, B), settings)) == [(A, *FIRST), (B, *SECOND)]
+
+
+# -- what several webuis share, and what each has for itself ----------------------------------------------------------
+
+HOST = "/home/lab/dockerx"
+THE_WHOLE = [f"{HOST}:/dockerx"]
+FOLDER = {"exists": True, "kind": "dir", "mode": "0755", "uid": 1000, "gid": 1000, "size": 1, "mtime": 1.0}
+
+
+def mounts(plan: Any) -> list[dict[str, str]]:
+    """For each webui: where in the container, what of the data directory."""
+    found = [each["container"]["volumes"] for each in plan["instances"]]
+    parted = [[volume.removeprefix(HOST + "/").partition(":/dockerx/") for volume in volumes] for volumes in found]
+    return [{inside: outside for outside, _colon, inside in volumes} for volumes in parted]
+
+
+def options(plan: Any, number: int = 0) -> dict[str, str]:
+    command = plan["instances"][number]["container"]["command"]
+    return dict(pairwise(command))
+
+
+def test_each_has_its_own_and_reads_the_models(facts: Any, settings: dict[str, Any]) -> None:
+    plan = plan_of(with_boards(facts, A, B), settings)
+    first, second = mounts(plan)
+    assert (first["webui_data"], second["webui_data"]) == ("webui_data", "webui_data-2")
+    assert (first["cache"], second["cache"]) == ("cache", "cache-2")
+    assert first["webui_data/models:ro"] == second["webui_data/models:ro"] == "webui_data/models"
+    for inside in set(first) - {"webui_data/models:ro"}:
+        assert not inside.endswith(":ro")
+        assert second[inside].split("/")[0] == first[inside].split("/")[0] + "-2", inside
+    one, two = (each["container"] for each in plan["instances"])
+    assert (one["command"], one["env"]) == (two["command"], two["env"])  # inside it is the same place
+    assert [each["devices"] for each in plan["instances"]] == [
+        ["/dev/kfd", "/dev/dri/renderD128"],
+        ["/dev/kfd", "/dev/dri/renderD129"],
+    ]
+
+
+def test_the_self_test_has_what_its_webui_has(facts: Any, settings: dict[str, Any]) -> None:
+    plan = plan_of(with_boards(facts, A, B), settings)
+    assert [test["name"] for test in plan["selftests"]] == ["webui-selftest", "webui-2-selftest"]
+    for test, each in zip(plan["selftests"], plan["instances"], strict=True):
+        for key in ("volumes", "devices", "groups", "user", "memory"):
+            assert test[key] == each["container"][key], key
+        assert test["command"][-2:] == ["--json", "/dockerx/webui_data/selftest.json"]
+
+
+@pytest.mark.parametrize(
+    ("boards", "record", "changes", "apart"),
+    [
+        ([A], {}, {}, False),
+        ([A], {A: 1}, {}, False),
+        ([B], {A: 1}, {}, False),  # it was moved to another slot
+        ([A, B], {}, {"gpus": [A]}, False),  # the other one never had a webui
+        ([A, B], {}, {"gpus": "first"}, False),
+        ([A, B], {}, {}, True),
+        ([A, B], {A: 1, B: 2}, {"gpus_exclude": [B]}, True),  # the first one's container stays as it is
+        ([A, B], {A: 1, B: 2}, {"gpus_exclude": [A]}, True),
+        ([A], {A: 1, B: 2}, {}, True),
+        ([], {A: 1, B: 2}, {"profile": "cpu"}, True),
+        ([], {}, {"profile": "cpu"}, False),
+    ],
+)
+def test_one_webui_has_the_whole_directory(
+    facts: Any, settings: dict[str, Any], boards: list[str], record: dict[str, int], changes: Any, apart: bool
+) -> None:
+    facts["records"]["webui"] = {"boards": record}
+    if boards:
+        with_boards(facts, *boards)
+    for each in plan_of(facts, settings, **changes)["instances"]:
+        volumes, command = each["container"]["volumes"], each["container"]["command"]
+        assert (volumes == THE_WHOLE, "--ckpt-dir" in command) == (not apart, apart)
+
+
+def test_leaving_one_out_leaves_the_other_as_it_is(facts: Any, settings: dict[str, Any]) -> None:
+    settings["memory_mib"] = 8192  # a share of the memory grows, which is another setting
+    plan = plan_of(with_boards(facts, A, B), settings)
+    facts["records"]["webui"] = plan["record"]
+    for bdf, stays in ((A, 1), (B, 0)):
+        (left,) = plan_of(facts, settings, gpus_exclude=[bdf])["instances"]
+        assert left["container"] == plan["instances"][stays]["container"]
+
+
+def test_all_that_is_mounted_is_made_before(facts: Any, settings: dict[str, Any]) -> None:
+    """Docker would make it, as root's; and no mount point can be made below models that are read-only."""
+    settings["models"] = [{"name": "m", "sha256": 64 * "0", "folder": "VAE"}]
+    plan = plan_of(with_boards(facts, A, B), settings)
+    wanted = {f"{HOST}/{path}" for each in mounts(plan) for path in each.values()}
+    inside = [name.removesuffix(":ro") for name in mounts(plan)[0]]
+    wanted |= {f"{HOST}/webui_data/models/{name}" for name in ("GFPGAN", "Lora", "ControlNet", "VAE")}
+    wanted |= {f"{HOST}/{name}" for name in inside if name.startswith("webui_data/models")}
+    wanted |= {f"{HOST}/webui_data-2/models"}
+    made = {line.removeprefix("make directory ") for line in plan["actions"] if line.startswith("make directory ")}
+    assert wanted <= made
+    assert {path for path in made if "/webui_data-2/models/" in path} == set()
+    asked = {path.replace("~/dockerx", HOST) for path in webui.wants(settings)["files"]}
+    assert made <= asked  # or they would be made again by each run
+    facts["files"] |= dict.fromkeys([*made, f"{HOST}/webui_data/models/VAE/m"], FOLDER)
+    assert plan_of(facts, settings)["directories"] == []
+    facts["files"][f"{HOST}/webui_data-2/downloads/BLIP"] = {**FOLDER, "uid": 0}
+    assert plan_of(facts, settings)["directories"] == [f"{HOST}/webui_data-2/downloads/BLIP"]
+    facts["files"][HOST] = facts["files"][f"{HOST}/webui_data-2/downloads/BLIP"] = {**FOLDER, "kind": "link", "uid": 0}
+    assert plan_of(facts, settings)["directories"] == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "fetched", "argument"),
+    [
+        ("Stable-diffusion", True, "--gfpgan-models-path"),
+        ("BLIP", False, "--gfpgan-models-path"),
+        ("ControlNetPreprocessor/depth", False, "--gfpgan-models-path"),
+        ("GFPGAN", True, None),  # the webui would look into the other folder alone
+        ("ESRGAN", True, "--esrgan-models-path"),  # it looks into both
+    ],
+)
+def test_a_folder_that_the_wanted_models_fill_is_read(
+    facts: Any, settings: dict[str, Any], folder: str, fetched: bool, argument: str | None
+) -> None:
+    settings["models"] = [{"name": "m", "sha256": 64 * "0", "folder": folder}]
+    plan = plan_of(with_boards(facts, A, B), settings)
+    mounted, name = mounts(plan)[1], folder.split("/")[0]
+    others = {"VAE-approx", "VAE-taesd", "BLIP", "ControlNetPreprocessor"} - {name}
+    assert {f"webui_data/models/{other}" for other in others} <= set(mounted)
+    assert (f"webui_data/models/{name}" in mounted) == (fetched and name in ("BLIP", "ControlNetPreprocessor"))
+    moved = {key: value for key, value in options(plan).items() if key.endswith("-models-path")}
+    assert all(value.startswith("/dockerx/webui_data/downloads/") for value in moved.values())
+    assert argument in moved if argument else "--gfpgan-models-path" not in moved
 
 
 # -- containers of boards that are left out ---------------------------------------------------------------------------
