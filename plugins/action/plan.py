@@ -17,6 +17,7 @@ from ansible_collections.navilab.webui.plugins.module_utils import _checks
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts
 from ansible_collections.navilab.webui.plugins.plugin_utils import (
     _answers,
+    _builder,
     _fresh,
     _lock,
     _reach,
@@ -42,7 +43,7 @@ ARGUMENTS = {
     "selftests": {"type": "list", "elements": "dict", "default": []},
     "pulled": {"type": "list", "elements": "dict", "default": []},
 }
-READ = ("_common", "image", "docker_engine", "webui")
+READ = ("_common", "image", "gpu_access", "docker_engine", "webui")
 """Roles whose variables several steps read."""
 BRINGING = ("amdgpu_dkms", "firmware")
 SAID = ("actions", "warnings")
@@ -82,7 +83,7 @@ class ActionModule(HostAction):
             result["selftested"] = True
         if arguments["selftests"]:
             known["facts"], problems = _selftests.learn(known["facts"], arguments["selftests"], arguments["pulled"])
-        plans = self._plans(steps, settings, known, variables, result)
+        plans = self._plans(steps, settings, known, variables, result, begins=bool(arguments["apply"]))
         if plans is None:
             return result
 
@@ -114,14 +115,17 @@ class ActionModule(HostAction):
         known["applied"] = sorted({*known["applied"], *begun})
         known["pending"] = _fresh.pending(known, plans, begun, STEPS)
         if "reboot" in begun:
-            known["held"] = 0.0  # the lock is gone with the boot
+            known["held_until"] = 0.0  # the lock is gone with the boot
         if problems or arguments["ends"]:
             self._let_go(known, variables)
+        fact = _fact(known, variables)
         navilab = {
-            **_fact(known, variables),
+            **fact,
+            **({"offer": _builder.offer(facts, plans["webui"], settings["webui"])} if "webui" in plans else {}),
             "checks": shown(checks),
             "partial": arguments["partial"],
-            "converged": not due and not any(check["status"] == "failed" for check in checks),
+            # All of the host's steps, not those of this call alone: a role may have run before the others are applied.
+            "converged": not fact["due"] and not any(check["status"] == "failed" for check in checks),
             "shortcut": read["_common"]["shortcut"],
             "reach": _reach.lines(_instances(plans), _connection(variables, self._templar)),
         }
@@ -167,8 +171,11 @@ class ActionModule(HostAction):
         known: dict[str, Any],
         variables: Mapping[str, Any],
         result: dict[str, Any],
+        begins: bool,
     ) -> dict[str, Any] | None:
         """One plan a step; None where the host had to be asked something more, and could not be."""
+        records = known["facts"]["records"]
+        steps = {name: step for name, step in steps.items() if begins or not step.optional or records.get(name)}
         plans = {name: step.plan(known["facts"], settings[name]) for name, step in steps.items()}
         questions = _answers.questions(plans, known["facts"])
         if not questions:
@@ -192,12 +199,7 @@ class ActionModule(HostAction):
         except (ValueError, TypeError) as error:
             remedy = "write check ids, each with the reason to waive it"
             problems.append(problem("variables", f"navilab_{error}", remedy))
-        published = variables.get("image_published") or {}
-        if not problems and not published and read["webui"]["image_source"] == "build":
-            builder = _from_builder(variables)
-            published = builder.get("image_published") or {}
-            problems += _builder_problems(builder, str(variables.get("image_builder", "localhost")))
-        read["_common"]["images_published"] = templar.template(published)
+        read["_common"]["lab"] = _lab(variables, templar)
         return read, problems
 
     def _gather(
@@ -229,20 +231,21 @@ class ActionModule(HostAction):
         self, known: dict[str, Any], due: list[str], variables: Mapping[str, Any], result: dict[str, Any]
     ) -> list[Check] | None:
         """Hold the host for this run, before anything changes, or renew that; None where it could not be asked."""
-        if 0 <= time.time() - known.get("held", 0.0) < _lock.RENEW_S:
+        lease = _lock.lease_s(due)
+        if _lock.lasts(known.get("held_until", 0.0), lease):
             return []
-        seen = self.take(_lock.lease_s(due), variables)
+        seen = self.take(lease, variables)
         result["calls"] += 1
         if seen.get("failed") or seen.get("unreachable"):
             result.update(seen)
             return None
-        known["held"] = time.time() if seen.get("held") else 0.0
+        known["held_until"] = time.time() + lease if seen.get("held") else 0.0
         return [_lock.busy(seen["lock"], self._name(variables))] if seen.get("lock") else []
 
     def _let_go(self, known: dict[str, Any], variables: Mapping[str, Any]) -> None:
         """Of a host that this run ends on; whether it works is nobody's concern, the lock ends by itself."""
-        if known.get("held"):
-            known["held"] = 0.0
+        if known.get("held_until"):
+            known["held_until"] = 0.0
             with contextlib.suppress(AnsibleError):
                 self.ask("host_lock", {"state": "absent", "run": known["run"]}, variables)
 
@@ -258,7 +261,7 @@ def _fact(known: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, A
         "due": due,
         "together": together(plans, due, variables),
         "applied": known["applied"],
-        "held": bool(known.get("held")),
+        "held": bool(known.get("held_until")),
         "interrupted": facts["dpkg"]["interrupted"],
         "boards": [{key: board[key] for key in ("bdf", "name", "supported")} for board in facts["boards"]],
         "selftests": facts["records"].get("selftest") or {},
@@ -269,22 +272,15 @@ def _instances(plans: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     return list(plans["webui"]["instances"]) if "webui" in plans else []
 
 
-def _from_builder(variables: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The variables of the host in whose name the image was built, the first of the play."""
-    hosts = variables.get("ansible_play_hosts_all") or []
-    found: Mapping[str, Any] = variables["hostvars"][hosts[0]] if hosts and "hostvars" in variables else {}
-    return found
-
-
-def _builder_problems(builder: Mapping[str, Any], name: str) -> list[Check]:
-    """Why there is no image, as playbooks/builder.yml left it with the host that it ran in the name of."""
-    if builder.get("image_failed"):
-        return [problem(check["id"], check["evidence"], check["remedy"]) for check in builder["image_failed"]]
-    if builder.get("image_asked") and "image_published" not in builder:
-        evidence = f"{name}, which builds the image, can't be reached (any more)"
-        remedy = "see that it answers to ssh, or name another image_builder, then run again"
-        return [problem("builder_reachable", evidence, remedy)]
-    return []
+def _lab(variables: Mapping[str, Any], templar: Any) -> dict[str, Any]:
+    """What the lab's builder has told in this run, as playbooks/build.yml left it; empty where nobody was asked."""
+    build = (variables.get("navilab_build") or {}).get("build") or {}
+    told = variables.get("navilab_lab")
+    if told is None and build.get("builder") and build["builder"] in variables.get("hostvars", {}):
+        told = variables["hostvars"][build["builder"]].get("navilab_lab")
+    found = templar.template(told or {})
+    problems = build.get("problems") or []
+    return {"builder": build.get("builder", ""), **({"problems": problems} if problems else {}), **found}
 
 
 _REACH = (

@@ -174,7 +174,8 @@ def image_plan(
         for name in (
             build["image"],
             *([build["base"]] if build["base_made"] else []),
-            *(f"{repository}:{build['profile']}" for repository in settings["names"]),
+            *(f"{repository}:{build['profile']}" for repository in settings["names"][:1]),
+            *(f"{repository}:{build['image'].rpartition(':')[2]}" for repository in settings["names"][1:]),
         )
     }
     # What lies there already is somebody else's, and stays when the role goes.

@@ -112,7 +112,7 @@ def image_recipe(profile: str, settings: dict[str, Any]) -> dict[str, Any]:
         "base": base,
         "sources": [source["path"] for source in sources],
         "wheels": [wheel["path"] for wheel in wheels],
-        "profile": {key: value for key, value in data.items() if key != "index"},
+        "profile": {key: value for key, value in data.items() if key not in ("index", "cost")},
         "arguments": [each.get("arguments", []) for each in extensions],
         "tokenizer": settings["tokenizer_digest"],
         "files": settings["files_digest"],
@@ -120,6 +120,7 @@ def image_recipe(profile: str, settings: dict[str, Any]) -> dict[str, Any]:
     return {
         "profile": profile,
         "data": data,
+        "recipe": digest(parts),
         "image": f"navilab/webui:{profile}-{digest(parts)}",
         "base": base,
         "base_made": made,

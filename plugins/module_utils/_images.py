@@ -50,8 +50,18 @@ def remedy(image: str, container: str = "") -> str:
     )
 
 
-def registry_remedy(image: str) -> str:
-    """How a person mends the registry's copy."""
+_LAYER = re.compile(r"\bsha256:([0-9a-f]{64})\b(?!.*\bsha256:)", re.DOTALL)
+
+
+def registry_remedy(image: str, said: str = "") -> str:
+    """How a person mends the registry's copy, with the engine's words on it."""
+    layer = _LAYER.search(said.replace(image, ""))
+    if layer and "/navilab/webui@" in image:  # the lab's own registry
+        blob = f"/var/lib/navilab-registry/docker/registry/v2/blobs/sha256/{layer[1][:2]}/{layer[1]}"
+        return (
+            f"on {image.partition('/')[0].rpartition(':')[0]}: rm -r {blob} (below registry_data_dir, if that is set), "
+            "systemctl restart 'navilab-registry@*', then run site.yml, which has the layer pushed again"
+        )
     return (
         f"docker image rm {image} if it is there, and run again; if it stays, the registry's copy is damaged: push it "
         "again (playbooks/image.yml does), or name another in webui_images"

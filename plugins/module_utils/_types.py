@@ -46,10 +46,12 @@ class _WantedWebui(TypedDict):
 
 
 class WantedWebui(_WantedWebui, total=False):
-    """A webui that the checks are about. No `devices`: it uses no board; None or absent: those of the first board."""
+    """A webui that the checks are about. No `devices`: it uses no board; None or absent: those of the first board.
+    `data_dir` is the host's, `writes` what this one writes below it (absent: what the only one does)."""
 
     listen: str | None
     data_dir: str | None
+    writes: list[str]
     uid: int | None
     devices: list[str] | None
     image: str | None
@@ -72,13 +74,15 @@ class Wanted(TypedDict, total=False):
 
     `waive` is id to reason, `disk` is what is needed where, or `disk_paths` are the paths to check (None: all that were
     gathered), sizes are MiB. `gpus` are the BDFs of the boards that are used; None: all but those that a guest holds.
-    `amdgpu_dkms`: AMD's driver is wanted (None or absent: it is where our record says that it came in).
+    `groups` are those of the user beyond video and render. `amdgpu_dkms`: AMD's driver is wanted (None or absent: it is
+    where our record says that it came in).
     """
 
     scope: list[str]
     only: list[str] | None
     waive: dict[str, str]
     user: str | None
+    groups: list[str]
     amdgpu_dkms: bool | None
     webuis: list[WantedWebui]
     gpus: list[str] | None
@@ -615,7 +619,8 @@ class OtherEngine(TypedDict):
 
 class Docker(TypedDict):
     """The engine. provider is docker.io, docker-ce or other; config is daemon.json (config_file) without secrets, None
-    where dockerd could not read it, and config_error says why; root is where the engine writes.
+    where dockerd could not read it, and config_error says why; root is where the engine writes, containerd_root where
+    it keeps images that are left to containerd, graph_driver what it has kept them with by itself.
 
     `components` and `platform` are what it calls itself. `others` are engines that the roles can't set up. `containers`
     and `images` are those asked for, by name and reference; None for one that is not there.
@@ -630,6 +635,8 @@ class Docker(TypedDict):
     platform: str | None
     root_dir: str | None
     root: str
+    containerd_root: str
+    graph_driver: str
     error: str
     config_file: str
     config: dict[str, Any] | None
@@ -789,9 +796,9 @@ class Facts(Hardware):
     """What host_info returns as `host`.
 
     `registry` is by image reference, `ports` by port ("7860"), `http` by webui, `files` and `disk` by path, `records`
-    by role: what each noted in /var/lib/navilab. `answers` is empty until plans ask. `lock` is null where no run of
-    Ansible is at work, and in a recording. `problems` name what could not be read, as "path: what". `init` is the name
-    of the first process.
+    by role: what each noted in /var/lib/navilab. `addresses`: whether each IP address that was asked for is this
+    host's, None for a name. `answers` is empty until plans ask. `lock` is null where no run of Ansible is at work, and
+    in a recording. `problems` name what could not be read, as "path: what". `init` is the name of the first process.
     """
 
     init: str | None
@@ -802,6 +809,7 @@ class Facts(Hardware):
     docker: Docker
     registry: dict[str, RegistryAnswer]
     ports: dict[str, PortFacts]
+    addresses: dict[str, bool | None]
     http: dict[str, Http]
     files: dict[str, FileFacts]
     disk: dict[str, Disk]

@@ -94,6 +94,7 @@ options:
       devices:
         description:
           - Device nodes that the container must be able to open; C(/dev/kfd) and a board's render node by default.
+          - If they are named, it must have no other render node.
           - An empty list means that it uses no board. If that is true of all O(webuis), checks of boards are skipped
             instead of failing.
         type: list

@@ -69,11 +69,15 @@ def _role(name: str) -> Role:
     return Role("navilab_" if name == "_common" else f"{name}_", defaults, constants, specs)
 
 
-_NAMES = "_common preflight firmware amdgpu_dkms gpu_access reboot docker_engine webui verify".split()
+def _constants(name: str) -> dict[str, Any]:
+    return _read(ROLES / name / "vars" / "main.yml")
+
+
+_NAMES = "_common preflight firmware amdgpu_dkms gpu_access reboot docker_engine registry webui verify".split()
 KNOWN: Mapping[str, Role] = {
     **{name: _role(name) for name in _NAMES},
-    # Of the image role a host reads one variable; the rest is the builder's.
-    "image": _role("image")._replace(constants={}),
+    # Of the image role's constants a host reads what recipes are made from; the rest is the builder's.
+    "image": _role("image")._replace(constants={"image_profile_data": _constants("image")["image_profile_data"]}),
 }
 # What the values of a dict have to be like, which a spec can't say.
 _OF: Mapping[str, Sequence[Any]] = {
@@ -84,7 +88,6 @@ _OF: Mapping[str, Sequence[Any]] = {
 _DAEMON = {"data-root": "", "log-driver": "", "log-opts": {}}
 _LIKE: Mapping[str, Any] = {"docker_engine_daemon": _DAEMON, "docker_engine_daemon_defaults": _DAEMON}
 _LOOSE = ("torch", "rocm", "env")  # where a number will do for a text
-_HOST_READS = {"image": ("image_registry",)}
 DEFAULTS: Mapping[str, Any] = {
     name: value for role in KNOWN.values() for name, value in {**role.defaults, **role.constants}.items()
 }
@@ -126,7 +129,7 @@ def read(
     for name in roles:
         role = KNOWN[name]
         # Without the specs' defaults, which DEFAULTS has too: validation writes into what it is given.
-        specs = {key: {**role.specs[key], "default": None} for key in _HOST_READS.get(name, role.specs)}
+        specs = {key: {**role.specs[key], "default": None} for key in role.specs}
         wanted = [*specs, *role.constants]
         values: dict[str, Any] = {}
         for key in wanted:

@@ -114,7 +114,8 @@ def used_boards(boards: Iterable[Board], gpus: Sequence[str] | None = None) -> l
 
 def why_unused(board: Board, otherwise: str = "left out by webui_gpus or webui_gpus_exclude") -> str:
     """Why a supported board is not used."""
-    return f"held by {board['held_by']} for a virtual machine" if board["held_by"] else otherwise
+    whose = "program" if board["held_by"] == "uio_pci_generic" else "virtual machine"
+    return f"held by {board['held_by']} for a {whose}" if board["held_by"] else otherwise
 
 
 def named(items: Iterable[Board]) -> str:

@@ -84,6 +84,9 @@ def container_running(case: Case) -> Verdict:
     return case.each_webui(_container_running_one)
 
 
+RENDER = "/dev/dri/renderD"
+
+
 def _container_sees_gpu_one(case: Case, webui: WantedWebui) -> Verdict:
     container = case.container(webui)
     if container is None or container["state"] != "running":
@@ -113,6 +116,15 @@ def _container_sees_gpu_one(case: Case, webui: WantedWebui) -> Verdict:
                 f"(group {node['gid']}, mode {node['mode']})",
                 f"{site}: it passes the host's group numbers on (names differ between host and image)",
             )
+    foreign = [
+        path
+        for path, seen in access["devices"].items()
+        if webui.get("devices") and seen["exists"] and path.startswith(RENDER) and path not in devices
+    ]
+    if foreign:
+        owner = {board["render_node"]: f" of {board['bdf']}" for board in case.facts["boards"]}
+        named = ", ".join(f"{path}{owner.get(path, '')}" for path in foreign)
+        return failed(f"it sees {named} too, beside {', '.join(devices)}", f"{site} (it makes the container again)")
     uid = webui.get("uid")
     note = f"it runs as uid {access['uid']}, not {uid}" if uid is not None and uid != access["uid"] else ""
     return ok(f"{', '.join(devices)} open to uid {access['uid']}", note)

@@ -103,7 +103,7 @@ def _data_writable_one(case: Case, webui: WantedWebui) -> Verdict:
     kind = unfit(disk["fstype"]) if disk else ""
     elsewhere = f"set webui_data_dir to a disk of the host's own, since {data} lies on {kind}"
     site = elsewhere if kind else SITE.format("webui")
-    for path in written(data):
+    for path in [data, *webui["writes"]] if "writes" in webui else written(data):
         seen = files.get(path)
         if seen is None or (not seen["exists"] and path != data):
             continue

@@ -13,6 +13,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._archives import (
     Place,
     address,
     binary_places,
+    has_packages,
     is_read,
     serving,
 )
@@ -90,7 +91,7 @@ def _addresses(settings: Settings, release: str) -> tuple[str, str]:
 def _theirs(facts: Facts, settings: Settings, release: str, suite: str) -> list[Place]:
     """The user's places that serve this release."""
     places = serving(facts["apt"], _addresses(settings, release), suite, SOURCE)
-    return [place for place in places if "main" in place.source["components"]]
+    return [place for place in places if has_packages(place.source, "main")]
 
 
 def _has_others(facts: Facts, settings: Settings) -> bool:

@@ -15,6 +15,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._types import Board,
 
 from .._text import problem
 from ._base import Settings
+from ._webui_images import Image
 
 VRAM_FLAGS = ((LOWVRAM_BELOW_MIB, "--lowvram"), (MEDVRAM_BELOW_MIB, "--medvram"))
 VRAM_CHOICES = {"low": ["--lowvram"], "medium": ["--medvram"], "none": []}
@@ -131,13 +132,15 @@ def choose_profile(
     board: Board | None,
     kernel: list[int],
     settings: Settings,
+    image: Callable[[str], Image],
     tested: Callable[[str], dict[str, Any] | None] = lambda _profile: None,
     lacking: Callable[[str], tuple[str, str]] = lambda _profile: ("", ""),
 ) -> tuple[str, str, Check | None]:
-    """(name, why, problem): the wanted profile, or for V(auto) the first of the order that fits and has an image.
+    """(name, why, problem): the wanted profile, or for V(auto) the first of the order that fits and has an image, or
+    one that can be built.
 
-    `tested` gives what is known of a profile's self-test on the board; one that failed it is not taken. `lacking` gives
-    what the host lacks of what a profile requires, and the remedy.
+    `image` gives a profile's image, `tested` what is known of its self-test on the board; one that failed it is not
+    taken. `lacking` gives what the host lacks of what a profile requires, and the remedy.
     """
     profiles, wanted = settings["profiles"], settings["profile"]
     for name in [*settings["profile_order"], *([wanted] if wanted != "auto" else [])]:
@@ -152,16 +155,19 @@ def choose_profile(
         why_not, remedy = lacking(wanted)
         if why_not:
             return wanted, "", problem("profile_fits", f"profile {wanted}: {why_not}", remedy)
-        if not image_of(wanted, settings):
-            remedy = f"name one in webui_images ({wanted}: reference) or webui_image, or use webui_profile: auto"
-            return wanted, "", problem("image_reference", f"profile {wanted} has no image", remedy)
+        if why_not := image(wanted).why_not:
+            return (
+                wanted,
+                "",
+                problem("image_reference", f"profile {wanted}: {why_not}", _image_remedy(settings, wanted)),
+            )
         failed = _failed_test(tested(wanted))
         return wanted, "set by webui_profile", _selftest_problem([failed]) if failed else None
     passed_over: list[str] = []
     remedies: list[str] = []
     failures: list[dict[str, Any]] = []
     for name in settings["profile_order"]:
-        why_not = misfit(profiles[name], board, kernel) or ("" if image_of(name, settings) else "it has no image")
+        why_not = misfit(profiles[name], board, kernel) or image(name).why_not
         if not why_not:
             why_not, remedy = lacking(name)
             remedies += [remedy] if why_not and remedy not in remedies else []
@@ -175,12 +181,8 @@ def choose_profile(
         passed_over.append(f"not {name}: {why_not}")
     if failures:
         return "", "", _selftest_problem(failures)
-    remedy = (
-        "name your image of a profile in webui_images (profile: reference), set webui_profile and webui_image, "
-        "or let `navilab site` build it (webui_image_source: build)"
-    )
     evidence = "; ".join(passed_over) or "webui_profile_order is empty"
-    return "", "", problem("profile_fits", evidence, "; or ".join([*remedies, remedy]))
+    return "", "", problem("profile_fits", evidence, "; or ".join([*remedies, _image_remedy(settings)]))
 
 
 def _failed_test(test: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -195,10 +197,10 @@ def _selftest_problem(failures: list[dict[str, Any]]) -> Check:
     return problem("selftest", evidence, f"{remedy} asks again")
 
 
-def image_of(profile: str, settings: Settings) -> str:
-    """The reference of a profile's image; empty where nobody named one."""
-    named = settings["image"] or settings["images"].get(profile) or settings["profiles"].get(profile, {}).get("image")
-    return str(named or "")
+def _image_remedy(settings: Settings, profile: str = "PROFILE") -> str:
+    """How a profile comes to an image: by a name, or by being built."""
+    name = f"name an image that you have in webui_images ({profile}: REFERENCE)"
+    return f"set webui_image_source: auto, which builds it; or {name}" if settings["image_source"] == "pull" else name
 
 
 def vram_flags(vram_mib: int | None, mode: str) -> list[str]:

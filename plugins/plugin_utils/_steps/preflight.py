@@ -11,7 +11,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._types import Facts
 from .._packages import finishes, unfinished
 from . import amdgpu_dkms, docker_engine, firmware, webui
 from ._base import Plan, Settings, Step, Variables, Wants
-from ._disk import PLACES, data_needs, package_needs
+from ._disk import PLACES, data_needs, model_needs, package_needs
 
 CHECKS = ["release", "kernel_flavour", "systemd", "disk_space", "memory"]
 GPU_CHECKS = ["board_present", "board_supported"]
@@ -39,7 +39,8 @@ def wants(settings: Settings) -> Wants:
 def plan(facts: Facts, settings: Settings) -> Plan:
     wanted = webui.plan(facts, settings["webui"])
     on_cpu = not settings["webui"]["profiles"].get(settings["webui"]["profile"], {}).get("gpu", True)
-    pulls = wanted["pull"] or not wanted["instances"]
+    comes = any(each["to_build"] for each in wanted["instances"])
+    pulls = wanted["pull"] or comes or not wanted["instances"]
     plans = {step.name: step.plan(facts, settings["bringing"][step.name]) for step in BRINGING}
     least = settings["min_disk_mib"] if pulls else DISK_LATER_MIB
     checks = _checks.evaluate(
@@ -50,7 +51,11 @@ def plan(facts: Facts, settings: Settings) -> Plan:
             "waive": {name: why for name, why in settings["waive"].items() if name in (*CHECKS, *GPU_CHECKS)},
             "user": settings["webui"]["user"],
             "gpus": webui.gpus_of(wanted["instances"]),
-            "disk": [*data_needs(facts, settings["webui"], least), *package_needs(facts, plans)],
+            "disk": [
+                *data_needs(facts, settings["webui"], least, settings["bringing"]["docker_engine"]["provider"]),
+                *model_needs(facts, settings["webui"], bool(pulls)),
+                *package_needs(facts, plans),
+            ],
             "min_memory_mib": settings["min_memory_mib"],
         },
     )

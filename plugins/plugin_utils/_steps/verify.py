@@ -24,7 +24,11 @@ class VerifyPlan(Plan):
 def settings(variables: Variables) -> Settings:
     state = (variables.get("amdgpu_dkms") or {}).get("__amdgpu_dkms_state")  # read where that role is in the run
     found = {**variables["verify"], "webui": webui.settings(variables), "waive": variables["_common"]["waive"]}
-    return {**found, "amdgpu_dkms": None if state is None else state == "present"}
+    return {
+        **found,
+        "groups": variables["gpu_access"]["groups"],
+        "amdgpu_dkms": None if state is None else state == "present",
+    }
 
 
 def wants(settings: Settings) -> Wants:
@@ -41,7 +45,8 @@ def webuis(instances: list[Instance]) -> list[WantedWebui]:
             "image": instance["image"],
             "selftest": instance["selftest"],
             "listen": LISTEN,
-            "data_dir": f"{instance['data_dir']}/{instance['data']}",
+            "data_dir": instance["data_dir"],
+            "writes": [f"{instance['data_dir']}/{instance[each]}" for each in ("data", "cache")],
             "uid": instance["uid"],
         }
         for instance in instances
@@ -56,6 +61,7 @@ def plan(facts: Facts, settings: Settings) -> VerifyPlan:
             "scope": settings["scope"],
             "waive": settings["waive"],
             "user": settings["webui"]["user"],
+            "groups": settings["groups"],
             "amdgpu_dkms": settings["amdgpu_dkms"],
             "webuis": webuis(wanted["instances"]),
             "gpus": webui.gpus_of(wanted["instances"]),

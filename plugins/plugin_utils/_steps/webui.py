@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypedDict
 
 from ansible_collections.navilab.webui.plugins.module_utils import _checks, _paths
 from ansible_collections.navilab.webui.plugins.module_utils._docker_config import DEFAULT_ROOT
@@ -15,11 +15,13 @@ from ansible_collections.navilab.webui.plugins.module_utils._filesystems import 
 from ansible_collections.navilab.webui.plugins.module_utils._types import Board, Check, Facts, Questions
 
 from .. import _selftest_record
-from .._text import problem, without_login
-from ._base import FORGET, Connection, Plan, Settings, Step, Variables, Wants, file_of, is_installed
-from ._webui_container import BOARD_LABEL, LISTEN, SPEC_LABEL, Instance, container_of, selftest_container
+from .._text import problem
+from . import _models
+from ._base import FORGET, Connection, Plan, Settings, Step, Variables, Wants, differs, file_of, is_installed
+from ._webui_container import BOARD_LABEL, LISTEN, SPEC_LABEL, Instance, container_of, fetched, selftest_container
 from ._webui_gpus import Choice, choose, numbers, remembered, suffix
-from ._webui_profiles import choose_profile, image_of, requirement_problems, requires_of, unmet
+from ._webui_images import Lab, build_sentence, image_of, lab_of, recipes, references, registry_of, through
+from ._webui_profiles import choose_profile, requirement_problems, requires_of, unmet
 from .docker_engine import CLIENT_PACKAGE
 from .gpu_access import user_problems
 
@@ -33,21 +35,38 @@ _FORMS = {
     "hsa_override": (r"auto|none|[0-9]+\.[0-9]+\.[0-9]+", "auto, none or a version such as 10.3.0"),
     "memory_mib": (r"0|[1-9][0-9]{2,}", "0 or at least 100"),
 }
+CA_FILE = "/etc/docker/certs.d/{}/ca.crt"
+"""Where the engine looks for the authority of a registry."""
+
+
+class Trust(TypedDict):
+    """The authority of the lab's registry, for the engine and for who fetches models there."""
+
+    registry: str
+    path: str
+    content: str
+    write: bool
 
 
 class WebuiPlan(Plan):
     """`instances` is one entry a board that is used, `selftests` one container a board whose image has not been tested
-    on it; `act_on` names the instances whose container differs."""
+    on it; `builds` are the profiles whose image the lab's builder has to build first, `lab_models` what it may fetch
+    for all; `act_on` names the instances whose container differs."""
 
     state: str
     instances: list[Instance]
     directories: list[str]
     models: list[dict[str, Any]]
+    model_cas: dict[str, str]
     pull: list[str]
+    builds: list[str]
+    lab_models: list[dict[str, str]]
+    trust: Trust | None
     act_on: list[str]
     selftests: list[dict[str, Any]]
     remove_containers: list[str]
     remove_images: list[str]
+    remove_files: list[str]
     uid: int | None
     gid: int | None
     record: dict[str, Any]
@@ -60,8 +79,9 @@ def settings(variables: Variables) -> Settings:
     return {
         **own,
         "profiles": {**own["profiles"], **_profiles(own["profiles_extra"])},
-        "images": {**common["images_published"], **own["images"]},
-        "image_registry": variables["image"]["registry"],
+        "lab": through(lab_of(common.get("lab")), own["registry_mirror"]),
+        "recipes": recipes(variables["image"]) if own["image_source"] != "pull" else {},
+        "image_cache_dir": variables["image"]["cache_dir"],
         "daemon": engine["daemon"],
         "data_root": engine["daemon"].get("data-root") or engine["data_root"] or "",
         "engine_restart_ok": engine["restart_ok"],
@@ -79,8 +99,6 @@ def _profiles(extra: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def wants(settings: Settings) -> Wants:
     suffixes = [suffix(number) for number in range(1, GPUS_AT_MOST + 1)]
     data_dir = str(settings["data_dir"]).rstrip("/")
-    images = {settings["image"], *settings["images"].values()}
-    images |= {profile.get("image", "") for profile in settings["profiles"].values()}
     return {
         "user": settings["user"],
         "packages": [CLIENT_PACKAGE],
@@ -90,24 +108,21 @@ def wants(settings: Settings) -> Wants:
         ],
         "files": [
             *_paths.written(data_dir),
-            *(f"{data_dir}/{_paths.DATA}{suffix}" for suffix in suffixes[1:]),
-            f"{data_dir}/{_paths.MODELS}",
-            *(f"{data_dir}/{folder}" for folder in _model_folders(settings)),
-            *(_model_path(data_dir, model) for model in settings["models"]),
+            *(f"{data_dir}/{part}" for suffix in suffixes for part in _paths.own(suffix)),
+            *(f"{data_dir}/{part}" for part in _paths.shared()),
+            *(f"{data_dir}/{folder}" for folder in _models.folders(settings)),
+            *_models.files(settings, data_dir),
+            *([CA_FILE.format(settings["lab"]["registry"])] if settings["lab"]["registry"] else []),
         ],
-        "disk": [settings["data_root"] or DEFAULT_ROOT, data_dir],
-        "images": sorted(images - {""}),
-        "registry_ca": "\n".join(settings["registry_cas"].values()),
+        "disk": [
+            settings["data_root"] or DEFAULT_ROOT,
+            *([settings["image_cache_dir"]] if settings["recipes"] else []),
+            *_paths.written(data_dir),
+            *(f"{data_dir}/{folder}" for folder in (_paths.MODELS, *_models.folders(settings))),
+        ],
+        "images": references(settings),
+        "registry_ca": "\n".join([*settings["registry_cas"].values(), settings["lab"]["ca"]]).strip(),
     }
-
-
-def _model_folders(settings: Settings) -> list[str]:
-    """Where the wanted models lie below the data directory, each folder once."""
-    return sorted({_paths.model_folder(model.get("folder", _paths.MODEL_FOLDER)) for model in settings["models"]})
-
-
-def _model_path(data_dir: str, model: dict[str, Any]) -> str:
-    return f"{data_dir}/{_paths.model_folder(model.get('folder', _paths.MODEL_FOLDER))}/{model['name']}"
 
 
 def gpus_of(instances: Sequence[Instance]) -> list[str] | None:
@@ -131,11 +146,34 @@ def gate(facts: Facts, settings: Settings, _connection: Connection) -> list[Chec
         return []
     engine = _checks.evaluate(facts, {"only": ["docker_engine"], "waive": settings["waive"]})
     problems = [check for check in engine if check["status"] == "failed"]
+    problems += _unbuilt(found, settings["lab"])
     if not is_installed(facts, CLIENT_PACKAGE):
         evidence = f"{CLIENT_PACKAGE} is not installed, which Ansible needs to talk to the engine"
         problems.append(problem("docker_engine", evidence, "run site.yml --tags docker_engine"))
     gpus = gpus_of(found["instances"])
     return problems or (kfd_gate(facts, settings, gpus) if gpus else [])
+
+
+def _unbuilt(found: WebuiPlan, lab: Lab) -> list[Check]:
+    """Why an image that the lab's builder was to build is not there when the role begins."""
+    if not found["builds"]:
+        return []
+    if lab["problems"]:
+        return [problem(each["id"], each["evidence"], each["remedy"]) for each in lab["problems"]]
+    names = ", ".join(found["builds"])
+    builder = lab["builder"]
+    if not builder:
+        evidence = (
+            f"the image of profile {names} has to be built, which only site.yml and playbooks/build.yml have done"
+        )
+        return [
+            problem("image_build", evidence, "run site.yml; a role by itself can be given a ready one in webui_images")
+        ]
+    if lab["images"]:
+        evidence = f"{builder} has built other images than that of profile {names} which this host's variables ask for"
+        return [problem("image_build", evidence, "set the variables image_* alike for all hosts of the lab")]
+    evidence = f"{builder} has not built the image of profile {names} in this run"
+    return [problem("image_build", evidence, "run site.yml again, which has it built")]
 
 
 def _container_actions(facts: Facts, instance: Instance) -> list[str]:
@@ -145,6 +183,8 @@ def _container_actions(facts: Facts, instance: Instance) -> list[str]:
         return [f"start container {name} on {instance['bdf'] or 'the CPU'} with profile {instance['profile']}"]
     if running["labels"].get(SPEC_LABEL) != wanted["labels"][SPEC_LABEL]:
         return [f"remake container {name}, whose settings differ"]
+    if sorted(running["devices"]) != sorted(instance["devices"]):
+        return [f"remake container {name}, which has other devices"]
     drifts = []
     if running["state"] != "running":
         drifts.append(f"start container {name}, which is {running['state']}")
@@ -188,6 +228,8 @@ def _instances(facts: Facts, settings: Settings, used: Sequence[Board] | None) -
     """One webui a board, or one on the processor where `used` is None."""
     boards: Sequence[Board | None] = [None] if used is None else used
     given = numbers(facts, settings, used or [])
+    # A host that has had two stays as it is while one is left out or away: the other one would be made again.
+    apart = max(remembered(facts, settings, given).values(), default=1) > 1
     data_dir = data_dir_of(facts, settings)
     instances: list[Instance] = []
     problems: list[Check] = []
@@ -197,16 +239,18 @@ def _instances(facts: Facts, settings: Settings, used: Sequence[Board] | None) -
         def tested(name: str, board: Board | None = board) -> dict[str, Any] | None:
             if _untestable(name, settings):
                 return None
-            return _selftest_record.kept(facts, board, name, image_of(name, settings))
+            return _selftest_record.kept(facts, board, name, image_of(name, settings, facts).reference)
 
         profile, reason, misfits = choose_profile(
             board,
             facts["kernel"]["version"],
             settings,
+            lambda name: image_of(name, settings, facts),
             tested,
             lambda name: unmet(facts, settings, settings["profiles"][name]),
         )
         test = tested(profile) if profile else None
+        image = image_of(profile, settings, facts)
         if misfits and misfits not in problems:
             problems.append(misfits)
         instances.append(
@@ -220,11 +264,14 @@ def _instances(facts: Facts, settings: Settings, used: Sequence[Board] | None) -
                 "profile_reason": reason,
                 "test": test,
                 "selftest": _selftest_record.check(test, _untestable(profile, settings)),
-                "image": image_of(profile, settings),
+                "image": image.reference,
+                "to_build": image.to_build,
                 "port": settings["port"] + number - 1,
                 "url": f"http://{LISTEN}:{settings['port'] + number - 1}",
                 "data": _paths.DATA + suffix(number),
                 "data_dir": data_dir,
+                "apart": apart,
+                "cache": _paths.CACHE + (suffix(number) if apart else ""),
                 # A board whose driver is not up yet has no render node; the checks before the container's start say so.
                 "devices": [path for path in (facts["kfd"]["device"]["path"], board["render_node"]) if path]
                 if board
@@ -250,15 +297,6 @@ def _settings_problems(facts: Facts, settings: Settings, instances: list[Instanc
     user = facts["user"]
     known = bool(user and user["exists"])
     problems += user_problems(facts, settings["user"])
-    if settings["image_source"] == "build" and not settings["image_registry"]:
-        problems.append(
-            problem(
-                "image_reference",
-                "webui_image_source is build, but image_registry is empty: what is built would reach no host",
-                "set image_registry to a registry that builder and hosts reach, or build with playbooks/image.yml and "
-                "name the image in webui_images, with webui_image_source: pull",
-            )
-        )
     if settings["listen"] != LISTEN:
         problems.append(
             problem(
@@ -310,10 +348,16 @@ def _settings_problems(facts: Facts, settings: Settings, instances: list[Instanc
     return problems
 
 
-def _lies_on(facts: Facts, data_dir: str) -> str:
-    """What keeps root from giving a user directories there, by the kind of its file system; empty if nothing does."""
-    disk = facts["disk"].get(data_dir)
-    return unfit(disk["fstype"]) if disk else ""
+def _lie_on(facts: Facts, directories: Sequence[str]) -> dict[str, str]:
+    """What keeps root from giving a user these directories, by the kind of each one's file system: those alone that
+    something keeps. One that was not asked about lies where the one above it does."""
+    found = {}
+    for path in directories:
+        above = [seen for seen in facts["disk"] if f"{path}/".startswith(f"{seen}/")]
+        why = unfit(facts["disk"][max(above, key=len)]["fstype"]) if above else ""
+        if why:
+            found[path] = why
+    return found
 
 
 def _established(facts: Facts, paths: Sequence[str], uid: int | None) -> bool:
@@ -346,16 +390,14 @@ def _image_problems(facts: Facts, instances: list[Instance]) -> list[Check]:
     return problems
 
 
-def _model_actions(facts: Facts, settings: Settings, data_dir: str) -> list[dict[str, Any]]:
-    models = []
-    for model in settings["models"]:
-        path = _model_path(data_dir, model)
-        if not file_of(facts, path)["exists"]:
-            # A login or a token in the address stays in the variable: a plan is shown and kept.
-            open_url = re.sub(r"[?#].*", "", without_login(str(model.get("url") or "")))
-            own = {"url": open_url, "secret": open_url != model["url"]} if "url" in model else {}
-            models.append({**model, **own, "path": path})
-    return models
+def _trust(facts: Facts, settings: Settings, images: Iterable[str]) -> Trust | None:
+    """What makes the lab's registry trusted where images or models come from it; None where docker_engine sees to it,
+    or nothing comes from there."""
+    registry, ca = settings["lab"]["registry"], settings["lab"]["ca"]
+    if not ca or registry in settings["registry_cas"] or registry not in map(registry_of, images):
+        return None
+    path = CA_FILE.format(registry)
+    return {"registry": registry, "path": path, "content": ca, "write": differs(facts, path, ca)}
 
 
 def _leaves(facts: Facts, paths: list[str]) -> list[str]:
@@ -371,8 +413,9 @@ def _empty(facts: Facts, settings: Settings) -> WebuiPlan:
     user = facts["user"]
     return {
         "actions": [], "problems": [], "warnings": [],
-        "state": settings["state"], "instances": [], "directories": [], "models": [], "pull": [], "act_on": [],
-        "selftests": [], "remove_containers": [], "remove_images": [],
+        "state": settings["state"], "instances": [], "directories": [], "models": [], "model_cas": {}, "pull": [],
+        "builds": [], "lab_models": [], "trust": None, "act_on": [],
+        "selftests": [], "remove_containers": [], "remove_images": [], "remove_files": [],
         "uid": user["uid"] if user else None, "gid": user["gid"] if user else None,
         "record": facts["records"].get("webui") or {}, "questions": {},
     }  # fmt: skip
@@ -386,7 +429,9 @@ def _absent(facts: Facts, settings: Settings) -> WebuiPlan:
         name for name in record.get("containers", []) if facts["docker"]["containers"].get(name, True)
     ]
     found["remove_images"] = [name for name in record.get("images", []) if facts["docker"]["images"].get(name)]
+    found["remove_files"] = record.get("trusted", [])
     found["actions"] = [f"remove container {name}" for name in found["remove_containers"]]
+    found["actions"] += [f"remove {path}" for path in found["remove_files"]]
     found["actions"] += [f"remove image {name}" for name in found["remove_images"]]
     if record and not found["actions"]:
         found["actions"] = [FORGET]
@@ -397,14 +442,14 @@ def _absent(facts: Facts, settings: Settings) -> WebuiPlan:
 
 def _directories(settings: Settings, instances: Sequence[Instance], data_dir: str) -> list[str]:
     """All that the role makes, the data directory first."""
-    model_folders = _model_folders(settings)
-    below = [
-        _paths.CACHE,
-        *(instance["data"] for instance in instances),
-        *([_paths.MODELS] if model_folders else []),
-        *model_folders,
-    ]
-    return [data_dir, *(f"{data_dir}/{part}" for part in below)]
+    model_folders = _models.folders(settings)
+    below = [_paths.CACHE, _paths.DATA, *([_paths.MODELS] if model_folders else [])]
+    if any(instance["apart"] for instance in instances):
+        # Docker would make what is missing, as root's.
+        own = fetched(settings)
+        below = [part for each in instances for part in _paths.own(each["data"].removeprefix(_paths.DATA), own)]
+        below += _paths.shared(own)
+    return [data_dir, *(f"{data_dir}/{part}" for part in dict.fromkeys([*below, *model_folders]))]
 
 
 def _stale_containers(facts: Facts, choice: Choice, instances: Sequence[Instance]) -> dict[str, str]:
@@ -432,19 +477,23 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
     problems += _settings_problems(facts, settings, instances) + _image_problems(facts, instances)
     data_dir = data_dir_of(facts, settings)
     directories = _directories(settings, instances, data_dir)
-    models = _model_actions(facts, settings, data_dir)
-    foreign = _lies_on(facts, data_dir) if instances else ""
-    settled = _established(facts, directories, found["uid"])
-    if foreign and not (settled and not models) and "data_writable" not in settings["waive"]:
+    models = _models.missing(facts, settings, data_dir)
+    problems += _models.problems(settings)
+    foreign = _lie_on(facts, directories) if instances else {}
+    lies = [f"{path} lies on {why}" for path, why in foreign.items() if foreign.get(path.rpartition("/")[0]) != why]
+    settled = _established(facts, [*foreign], found["uid"])
+    comes = any(model["path"].rpartition("/")[0] in foreign for model in models)
+    if foreign and not (settled and not comes) and "data_writable" not in settings["waive"]:
         problems.append(
             problem(
                 "data_writable",
-                f"{data_dir} lies on {foreign}",
+                "; ".join(lies),
                 "set webui_data_dir to a directory on a disk of the host's own; if root may write there all the same, "
                 "say so: navilab_waive: {data_writable: your reason}",
             )
         )
-    images = {instance["image"] for instance in instances if instance["image"]}
+    images = {each["image"] for each in instances if each["image"] and not each["to_build"]}
+    found["trust"] = _trust(facts, settings, images)
     found["instances"], found["problems"] = instances, problems
     found["warnings"] = [
         f"{each['bdf'] or 'CPU'} {each['board_name']}: profile {each['profile']} ({each['profile_reason']}), "
@@ -453,9 +502,9 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
         if each["profile"]
     ]
     found["warnings"] += [f"{board['bdf']} {board['name']} is not used: {why}" for board, why in choice.left_out]
-    if foreign:
-        found["warnings"].append(f"{data_dir} lies on {foreign}")
-    found["pull"] = sorted(image for image in images if not facts["docker"]["images"].get(image))
+    found["warnings"] += lies
+    held = {container.get("image") for container in facts["docker"]["containers"].values() if container}
+    found["pull"] = sorted(image for image in images - held if not facts["docker"]["images"].get(image))
     found["questions"] = {"images": found["pull"]} if found["pull"] else {}
     if problems or not instances:
         return found
@@ -468,7 +517,7 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
     found["actions"] = [f"remove container {name}, since {why}" for name, why in stale.items()]
     for path in directories:
         seen = file_of(facts, path)
-        if seen["kind"] == "link" or (foreign and settled):
+        if seen["kind"] == "link" or (path in foreign and settled):
             continue
         if not seen["exists"] or (seen["uid"], seen["gid"]) != (found["uid"], found["gid"]):
             found["directories"].append(path)
@@ -477,8 +526,14 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
     if found["directories"] and disk and passing(disk["fstype"]):
         found["warnings"].append(f"{data_dir} lies on {passing(disk['fstype'])}")
     found["directories"] = _leaves(facts, found["directories"])
-    found["models"] = models
-    found["actions"] += [f"fetch model {model['name']}" for model in found["models"]]
+    found["models"], found["model_cas"] = models, _models.cas(settings, models)
+    # By name alone: an address may have a login in it.
+    found["lab_models"] = [{"name": each["name"], "sha256": each["sha256"]} for each in models if "src" not in each]
+    found["builds"] = sorted({each["profile"] for each in instances if each["to_build"]})
+    found["actions"] += map(_models.sentence, models)
+    found["actions"] += [build_sentence(profile, settings) for profile in found["builds"]]
+    if found["trust"] and found["trust"]["write"]:
+        found["actions"].append(f"trust the lab's registry {found['trust']['registry']}")
     found["actions"] += [f"pull image {reference}" for reference in found["pull"]]
     untested = [each for each in instances if not each["test"] and not _untestable(each["profile"], settings)]
     found["selftests"] = [selftest_container(instance) for instance in untested]
@@ -488,6 +543,7 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
     if not found["actions"]:
         return found
     record = found["record"]
+    trusted = {*record.get("trusted", []), *([found["trust"]["path"]] if found["trust"] else [])}
     found["record"] = {
         "containers": sorted(
             {
@@ -497,6 +553,7 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
             }
         ),
         "images": sorted({*record.get("images", []), *found["pull"]}),
+        **({"trusted": sorted(trusted)} if trusted else {}),
     }
     boards = remembered(facts, settings, numbers(facts, settings, choice.used))
     if boards:

@@ -26,6 +26,7 @@ __all__ = ["LabError", "down", "prepare", "status", "up"]
 STANDIN = "standin"
 REAL = "real"
 SMALL = "small"
+BUILT = "built"
 
 
 def prepare(driver: str = "container") -> None:
@@ -56,13 +57,14 @@ def up(
     inventory is where to write hosts.yml (default: where it was before, else inventory/sim/hosts.yml for the lab `sim`
     and the lab's own folder for others). webui is `standin`, an image of the Docker Engine to serve in its place, or
     `real`: then the image role builds the webui itself for the CPU, from a folder of mirrors if there is one. `small`
-    has it build a stand-in, from sources that are made here: a test of the role where there are no mirrors.
+    has it build a stand-in, from sources that are made here: a test of the role where there are no mirrors. With
+    `built` the lab serves none: its hosts build their own, as real ones do, and have what `real` or `small` is made of.
     """
     from concurrent.futures import ThreadPoolExecutor
 
     from navilab.owner import give_to_owner
 
-    from . import _keys, engine, images, real, registry, small, vms
+    from . import _keys, built, engine, images, real, registry, small, vms
     from . import hosts as machines
     from . import inventory as inventories
     from ._common import lock, say
@@ -89,8 +91,8 @@ def up(
         host_public = _keys.ssh_pair(folder / "host_ed25519", f"navilab lab {name} hosts")
         inventories.write_if_new(folder / "models" / "navilab-lab-tiny.safetensors", inventories.tiny_model())
         network = machines.ensure_network(client, name)
-        source = {STANDIN: images.STANDIN, REAL: None, SMALL: None}.get(webui, webui)
-        sources = real.find_mirrors(mirrors) if webui == REAL else None
+        source = {STANDIN: images.STANDIN, REAL: None, SMALL: None, BUILT: None}.get(webui, webui)
+        sources = real.find_mirrors(mirrors) if webui in (REAL, BUILT) else None
         inventories.write_if_new(folder / "known_hosts", inventories.known_hosts(present, host_public))
 
         # 3. The machines, all at once.
@@ -118,6 +120,12 @@ def up(
                 recipe = real.variables(sources) | real.torch_index()
             image = image.with_image(real.publish(image.port, image.registry, recipe))
             extra = real.host_variables(sources)
+
+        if webui == BUILT:
+            made, recipe = built.make(folder / BUILT, sources)
+            for each in containers:
+                built.put(client, name, each.name, made)
+            extra = recipe | real.host_variables(sources)
 
         # 4. What Ansible reads.
         present = machines.running(client, name) + vms.running(name, folder)

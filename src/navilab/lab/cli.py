@@ -47,9 +47,10 @@ def add_parser(subparsers: Any) -> None:
     up.add_argument(
         "--webui",
         default=lab.STANDIN,
-        metavar="standin|real|small|IMAGE",
+        metavar="standin|real|small|built|IMAGE",
         help="what the lab's registry serves as the webui; real: the webui itself on the CPU, built here; "
-        "small: a stand-in that the image role builds, where there are no sources of the real one",
+        "small: a stand-in that the image role builds, where there are no sources of the real one; "
+        "built: none, the hosts build their own",
     )
     up.add_argument(
         "--mirrors",

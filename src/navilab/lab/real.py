@@ -9,13 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import ssl
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 from typing import Any
 
+import docker
 import yaml
 
 from ._common import ROOT, LabError
@@ -59,9 +58,15 @@ def bundle_names() -> list[str]:
     return [*SOURCES.values(), *(BUNDLES.get(name, name) for name in listed)]
 
 
+def profile_data() -> dict[str, Any]:
+    """What the role builds the profile from."""
+    variables = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))
+    return dict(variables["image_profile_data"][PROFILE])
+
+
 def torch_index() -> dict[str, str]:
     """Leaves torch to this machine's own pip where that finds the wanted build, else to the profile's index."""
-    data = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))["image_profile_data"][PROFILE]
+    data = profile_data()
     pip = [
         sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--no-deps", "--target=/nowhere",
         "--only-binary=:all:", f"--python-version={data['python']}", "--platform=manylinux_2_28_x86_64", *data["torch"],
@@ -98,15 +103,9 @@ def publish(port: int, address: str, variables: dict[str, Any]) -> str:
 
 
 def _digest(port: int) -> str:
-    """What the registry calls the manifest that was pushed."""
-    request = urllib.request.Request(
-        f"https://127.0.0.1:{port}/v2/{REPOSITORY}/manifests/{PROFILE}",
-        headers={"Accept": "application/vnd.docker.distribution.manifest.v2+json"},
-        method="HEAD",
-    )
-    context = ssl._create_unverified_context()  # noqa: S323 - the name can't match on loopback, as in registry.py
-    with urllib.request.urlopen(request, context=context, timeout=30) as answer:  # noqa: S310
-        return str(answer.headers["Docker-Content-Digest"])
+    """What the registry calls the image that was pushed, as the engine has kept it."""
+    names = docker.from_env().images.get(f"{REPOSITORY}:{PROFILE}").attrs["RepoDigests"]
+    return next(str(name).rpartition("@")[2] for name in names if name.startswith(f"127.0.0.1:{port}/{REPOSITORY}@"))
 
 
 def _mirrored(source: dict[str, Any], bundle: str, mirrors: Path) -> dict[str, Any]:

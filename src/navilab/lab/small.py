@@ -17,8 +17,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from . import real
 from ._common import HERE, slow
 from .inventory import tiny_model
@@ -119,9 +117,7 @@ def variables(mirrors: Path) -> dict[str, Any]:
 
 
 def _locked(wheels: Path) -> dict[str, Any]:
-    """The role's own settings, with locks of these few packages in place of its own ones."""
-    own = yaml.safe_load((real.ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))
-    name, settings = next((key, value) for key, value in own.items() if isinstance(value, dict) and "locks" in value)
+    """Locks of these few packages in place of the role's own ones."""
     locks = {}
     for lock, packages in FROM_PYPI.items():
         text = (real.ROLE / "files" / "locks" / f"{lock}.txt").read_text(encoding="ascii")
@@ -131,8 +127,7 @@ def _locked(wheels: Path) -> dict[str, Any]:
         (path,) = wheels.glob(f"{package.replace('-', '_')}-*.whl")
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         locks["py311"].append(f"{package}=={version}{VERSION} \\\n    --hash=sha256:{digest}")
-    texts = {lock: "\n".join([*lines, ""]) for lock, lines in locks.items()}
-    return {name: {**settings, "locks": {**settings["locks"], **texts}}}
+    return {"image_locks": {lock: "\n".join([*lines, ""]) for lock, lines in locks.items()}}
 
 
 def _bundle(path: Path, files: dict[str, bytes]) -> None:

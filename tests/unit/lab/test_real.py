@@ -99,20 +99,9 @@ def test_a_small_webui_is_the_stand_in(tmp_path: Path, small_mirrors: Path) -> N
     assert (tmp_path / "webui/launch.py").read_bytes() == standin.read_bytes()
 
 
-def test_a_small_webui_keeps_the_roles_own_settings(small_mirrors: Path) -> None:
-    own = yaml.safe_load((ROOT / "roles/image/vars/main.yml").read_text())
-    wanted = small.variables(small_mirrors)
-    ((name, settings),) = (
-        (key, value) for key, value in wanted.items() if isinstance(value, dict) and "locks" in value
-    )
-    assert {**settings, "locks": {}} == {**own[name], "locks": {}}
-    changed = {lock for lock, text in settings["locks"].items() if text != own[name]["locks"][lock]}
-    assert changed == set(small.FROM_PYPI)
-
-
 def test_a_small_webuis_locks_name_what_the_image_imports(small_mirrors: Path) -> None:
-    wanted = small.variables(small_mirrors)
-    (locks,) = (value["locks"] for value in wanted.values() if isinstance(value, dict) and "locks" in value)
+    locks = small.variables(small_mirrors)["image_locks"]
+    assert set(locks) == set(small.FROM_PYPI)  # the others stay the role's own
     for lock, packages in small.FROM_PYPI.items():
         own = {*packages, *(small.WHEELS if lock == "py311" else ())}
         assert {line.partition("==")[0] for line in locks[lock].splitlines() if not line.startswith(" ")} == own

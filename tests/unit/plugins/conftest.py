@@ -215,6 +215,7 @@ BARE: dict[str, Any] = {
         "installed": False, "provider": None, "running": False, "version": None, "api_version": None, "root_dir": None,
         "error": "", "config": {}, "config_error": "", "restart_pending": False, "foreign_containers": 0,
         "containers": {}, "images": {}, "components": [], "platform": None, "root": "/var/lib/docker", "others": [],
+        "containerd_root": "/var/lib/containerd", "graph_driver": "",
         "config_file": "/etc/docker/daemon.json",
         "unit": {
             "load": "", "active": "", "enabled": "", "masked": [], "paths": [], "arguments": ["-H", "fd://"],
@@ -223,6 +224,7 @@ BARE: dict[str, Any] = {
     },
     "registry": {},
     "ports": {},
+    "addresses": {},
     "http": {},
     "files": {},
     "disk": {
@@ -264,7 +266,7 @@ def variables() -> dict[str, dict[str, Any]]:
     own["__amdgpu_dkms_state"] = "absent"
     read, problems = _variables.read(_variables.KNOWN, own, lambda value: value)
     assert problems == []
-    read["_common"]["images_published"] = {}
+    read["_common"]["lab"] = {}
     return read
 
 

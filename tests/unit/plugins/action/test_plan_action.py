@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleError
 from ansible_collections.navilab.webui.plugins.action.plan import ActionModule
-from ansible_collections.navilab.webui.plugins.plugin_utils import _fresh
+from ansible_collections.navilab.webui.plugins.plugin_utils import _fresh, _lock
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import STEPS
 
 IMAGE = "registry.example/webui:rocm7"
-ALL = ["preflight", "amdgpu_dkms", "firmware", "gpu_access", "reboot", "docker_engine", "webui", "verify"]
+ALL = ["preflight", "amdgpu_dkms", "firmware", "gpu_access", "reboot", "docker_engine", "registry", "webui", "verify"]
 USUAL = {
     "inventory_hostname": "node1",
     "webui_user": "lab",
@@ -283,17 +283,50 @@ def test_arguments_are_validated(act: Callable[..., Any], answering: Any, argume
         act(ActionModule, arguments, USUAL, answering)
 
 
-def test_a_builder_that_failed_stops_its_hosts(plan: Callable[..., Any], answering: Any) -> None:
-    failed = {"id": "disk_space", "evidence": "10 MiB are free", "remedy": "make room"}
-    build = {"webui_image_source": "build", "image_registry": "r.example", "ansible_play_hosts_all": ["one", "node1"]}
-    hosts: dict[str, Any] = {"one": {"image_failed": [failed]}}
-    assert ids(plan(["webui"], {**build, "hostvars": hosts})) == ["disk_space"]
-    hosts["one"] = {"image_asked": True}
-    assert ids(plan(["webui"], {**build, "hostvars": hosts})) == ["builder_reachable"]
-    assert answering.asked == []
-    hosts["one"] = {"image_asked": True, "image_published": {"rocm7": "r.example/webui@sha256:" + 64 * "0"}}
-    result = plan(["webui"], {**build, "hostvars": hosts, "webui_images": {}})
-    assert result["plan"]["pull"] == ["r.example/webui@sha256:" + 64 * "0"]
+@pytest.fixture
+def built(plan: Callable[..., Any]) -> Callable[..., Any]:
+    """The plan of webui as its role begins, on a host that has no image, after `one` was to build it."""
+
+    def act(told: dict[str, Any] | None, build: dict[str, Any] | None = None, **arguments: Any) -> Any:
+        hosts = {"one": {} if told is None else {"navilab_lab": told}}
+        own = {"navilab_build": {"build": {"builder": "one", **(build or {})}}, "hostvars": hosts, "webui_images": {}}
+        return plan(["webui"], own, **arguments)
+
+    return act
+
+
+@pytest.mark.parametrize(
+    ("told", "expected", "evidence"),
+    [
+        (
+            {"problems": [{"id": "disk_space", "evidence": "10 MiB are free", "remedy": "make room"}]},
+            "disk_space",
+            "10",
+        ),
+        (None, "image_build", "one has not built"),
+        ({"images": {"other": "r.example/x"}}, "image_build", "other images than that of profile rocm7"),
+    ],
+)
+def test_an_image_that_was_not_built_stops_its_hosts(
+    built: Callable[..., Any], told: dict[str, Any] | None, expected: str, evidence: str
+) -> None:
+    (found,) = [check for check in built(told, apply=True)["checks"] if check["id"] in ("image_build", "disk_space")]
+    assert (found["id"], evidence in found["evidence"]) == (expected, True)
+
+
+def test_what_was_built_is_pulled_by_digest(built: Callable[..., Any], plan: Callable[..., Any]) -> None:
+    first = plan(["webui"], {"webui_images": {}})
+    (profile,) = first["plan"]["builds"]
+    (recipe,) = {first["plan"]["instances"][0]["image"].rpartition("-")[2]}
+    assert (profile, first["plan"]["pull"], first["plan"]["trust"]) == ("rocm7", [], None)
+    reference = "10.0.0.1:5000/navilab/webui@sha256:" + 64 * "0"
+    told = {"registry": "10.0.0.1:5000", "ca": "PEM", "images": {recipe: reference}}
+    found = built(told)["plan"]
+    assert (found["builds"], found["pull"]) == ([], [reference])
+    assert found["trust"]["path"] == "/etc/docker/certs.d/10.0.0.1:5000/ca.crt"
+    assert found["record"]["trusted"] == [found["trust"]["path"]]
+    # A registry of the user's own is docker_engine's to trust.
+    assert built({**told, "ca": ""})["plan"]["trust"] is None
 
 
 def test_every_step_is_an_option() -> None:
@@ -330,9 +363,22 @@ def test_a_role_that_changes_the_host_holds_it_first(plan: Callable[..., Any], a
     assert navilab(held)["held"]
     plan(["firmware"], after(held), apply=True)
     assert len(answering.locked) == 1  # it is held already
-    late = json.loads(navilab(held)["state"])["held"] - 400
-    plan(["firmware"], after(held, held=late), apply=True)
+    late = json.loads(navilab(held)["state"])["held_until"] - 400
+    plan(["firmware"], after(held, held_until=late), apply=True)
     assert len(answering.locked) == 2  # renewed
+    plan(["firmware"], after(held, held_until=late + 1e5), apply=True)
+    assert len(answering.locked) == 3  # a clock that was set back tells nothing
+
+
+def test_a_step_that_takes_longer_than_the_lease_renews_it_at_once(
+    plan: Callable[..., Any], answering: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = plan(["gpu_access"], apply=True)
+    monkeypatch.setitem(_lock.LEASES, "firmware", 7200)
+    longer = plan(["firmware"], after(held), apply=True)
+    assert [asked["lease"] for asked in answering.locked] == [_lock.LEASE_S, 7200]
+    plan(["gpu_access"], after(longer), apply=True)
+    assert len(answering.locked) == 2, "the longer one does for a shorter step"
 
 
 def test_who_changes_nothing_holds_nothing(plan: Callable[..., Any], answering: Any, facts: dict[str, Any]) -> None:
@@ -370,8 +416,6 @@ def test_of_two_that_begin_at_once_one_is_told_by_the_lock(plan: Callable[..., A
 
 
 def test_a_run_of_this_machine_whose_process_is_gone_is_taken_over(plan: Callable[..., Any], answering: Any) -> None:
-    from ansible_collections.navilab.webui.plugins.plugin_utils import _lock
-
     dead = other(machine=_lock.mine()["machine"], pid=2**40)
     answering.lock = {"held": False, "lock": dead, "problem": ""}
     plan(["gpu_access"], apply=True)

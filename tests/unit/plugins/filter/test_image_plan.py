@@ -220,7 +220,7 @@ def test_the_record_has_what_the_role_brings_alone(image: dict[str, Any], builde
     image["names"] = ["navilab/webui", "registry.example/navilab/webui"]
     record = image_plan(builder, [recipe], image, ["git", "sources"])["record"]
     assert record["images"] == sorted(
-        [recipe["image"], recipe["base"], "navilab/webui:cpu", "registry.example/navilab/webui:cpu"]
+        [recipe["image"], recipe["base"], "navilab/webui:cpu", f"registry.example/{recipe['image']}"]
     )
     assert record["paths"] == ["/var/cache/navilab-image/sources"]
     assert record["cache_dirs"] == ["/var/cache/navilab-image"]

@@ -35,6 +35,7 @@ ON_DISK = {
     "path": "/lib/modules/amdgpu.ko", "version": None, "srcversion": None, "vermagic": "6.1.0-56-amd64",
     "signed": True, "signer": "Debian Secure Boot CA", "since_boot": False,
 }  # fmt: skip
+OPENS = {"exists": True, "same_as_host": True, "rw": True}
 ARGUMENTS = {"kernel": "6.1.0-56-amd64", "causes": [{"meaning": "too long", "remedy": "linux-headers-KERNEL"}]}
 BUILDS, FAILED = "dkms|modules|0|builds", "dkms|modules|0|failures"
 WANTED: dict[str, Any] = {
@@ -154,13 +155,15 @@ def test_all_is_well(good: dict[str, Any]) -> None:
 
 CONTAINER = "docker|containers|webui|"
 DEVICE = "access|devices|/dev/kfd|"
+FOREIGN = "access|devices|/dev/dri/renderD129"
 NO_NODE = {"boards|0|kfd_node": None}
 FAILURES: list[tuple[str, dict[str, Any], str, str]] = [
     # id, what is changed, in the evidence, in the remedy
     ("release", {"release|id": "ubuntu", "release|pretty_name": "Ubuntu 24.04"}, "Ubuntu 24.04", "Debian 11"),
     ("release", {"release|version_id": "10"}, "Debian", "bookworm"),
     ("release", {"release": dict.fromkeys(RELEASE)}, "os-release", "Debian"),
-    ("kernel_flavour", {"kernel|flavour": "cloud-amd64"}, "cloud", "linux-image-amd64"),
+    ("kernel_flavour", {"kernel|flavour": "cloud-amd64"}, "cloud", "6.1.0-56-amd64 is installed"),
+    ("kernel_flavour", {"kernel|flavour": "cloud-amd64", "kernel|installed": []}, "cloud", "linux-image-amd64"),
     ("kernel_flavour", {"kernel|arch": "aarch64"}, "aarch64", "x86-64"),
     ("kernel_flavour", {"kernel|version": [4, 19]}, "older", "linux-image-amd64"),
     ("kernel_flavour", {"kernel|release": None}, "osrelease", "/proc"),
@@ -287,6 +290,7 @@ FAILURES: list[tuple[str, dict[str, Any], str, str]] = [
     ("container_sees_gpu", {CONTAINER + DEVICE + "exists": False}, "/dev/kfd", "webui"),
     ("container_sees_gpu", {CONTAINER + DEVICE + "same_as_host": False}, "another device", "numbers changed"),
     ("container_sees_gpu", {CONTAINER + DEVICE + "rw": False}, "groups [105]", "group numbers"),
+    ("container_sees_gpu", {CONTAINER + FOREIGN: OPENS}, "it sees /dev/dri/renderD129 too, beside", "makes the"),
     ("webui_healthy", {"http|webui": {"ready": False, "models": 0, "error": "none"}}, "no model", "webui_models"),
     ("webui_healthy", {"http|webui": {"ready": False, "models": None, "error": "refused"}}, "refused", "docker logs"),
     (
@@ -605,6 +609,42 @@ def test_the_containers_own_user_decides_who_writes(good: dict[str, Any]) -> Non
     assert (seen["status"], "the webui is uid 1001" in seen["evidence"]) == ("failed", True)
     container["access"] = None
     assert by_id(evaluate(good, WANTED))["data_writable"]["status"] == "ok"
+
+
+def test_a_node_of_another_board_counts_where_the_boards_are_named(good: dict[str, Any]) -> None:
+    access = good["docker"]["containers"]["webui"]["access"]["devices"]
+    node = FOREIGN.rpartition("|")[2]
+    good["boards"].append({**good["boards"][0], "bdf": "0000:0d:00.0", "render_node": node})
+
+    def seen(**changes: Any) -> tuple[str, str]:
+        webui = {**WANTED["webuis"][0], **changes}
+        (check,) = evaluate(good, {"webuis": [webui], "only": ["container_sees_gpu"]})
+        return check["status"], check["evidence"]
+
+    access["/dev/dri/card0"] = OPENS
+    assert seen()[0] == "ok"
+    access[node] = OPENS
+    assert seen()[0] == "failed" and f"it sees {node} of 0000:0d:00.0 too" in seen()[1]
+    assert seen(devices=None)[0] == seen(devices=["/dev/kfd", "/dev/dri/renderD128", node])[0] == "ok"
+    access[node] = {**OPENS, "exists": False}
+    assert seen()[0] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("changes", "evidence"),
+    [
+        ({}, ""),
+        ({"/data/cache": {**DIRECTORY, "uid": 0}}, ""),  # another one's
+        ({"/data/cache-2": {**DIRECTORY, "uid": 0}}, "/data/cache-2 belongs to 0"),
+        ({"/data/webui_data-2": {**DIRECTORY, "mode": "0555"}}, "/data/webui_data-2 belongs to"),
+        ({"/data/webui_data-2": {**DIRECTORY, "exists": False}}, ""),  # site makes it
+    ],
+)
+def test_one_of_several_writes_its_own(good: dict[str, Any], changes: dict[str, Any], evidence: str) -> None:
+    own = ["/data/webui_data-2", "/data/cache-2"]
+    good["files"] |= {**{path: dict(DIRECTORY) for path in own}, **changes}
+    seen = by_id(evaluate(good, {**WANTED, "webuis": [{**WANTED["webuis"][0], "writes": own}]}))["data_writable"]
+    assert (seen["status"], evidence in seen["evidence"]) == ("failed" if evidence else "ok", True)
 
 
 def test_a_data_directory_that_is_missing_on_nfs(good: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._steps import (
     firmware,
     webui,
 )
+from registry_host import serve_registry
 
 OBEYED = {
     "preflight": "",
@@ -28,7 +29,10 @@ OBEYED = {
     "gpu_access": "create join leave",
     "reboot": "required allowed reasons blocking",
     "docker_engine": "install remove repository writes directories files_absent daemon_reload reload restart start",
-    "webui": "directories models pull act_on selftests remove_containers remove_images",
+    "registry": "install remove mask unmask directories writes files_absent empty_absent login seal daemon_reload "
+    "units prove account",
+    "webui": "builds lab_models directories models model_cas trust pull act_on selftests remove_containers "
+    "remove_images remove_files",
 }
 """The fields of a step's plan that make its role's tasks change something."""
 SECOND = {"navilab.webui.spec": "older", "navilab.webui.board": "0000:0d:00.0"}
@@ -45,7 +49,7 @@ RUNNING = {
 def choose(random: random.Random, variables: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Variables as somebody may have set them."""
     found = copy.deepcopy(variables)
-    for name in ("firmware", "gpu_access", "docker_engine", "webui"):
+    for name in ("firmware", "gpu_access", "docker_engine", "registry", "webui"):
         found[name]["state"] = random.choice(["present", "present", "present", "absent"])
     found["amdgpu_dkms"].update(
         __amdgpu_dkms_state=random.choice(["present", "absent"]),
@@ -62,11 +66,14 @@ def choose(random: random.Random, variables: dict[str, dict[str, Any]]) -> dict[
     )
     found["webui"].update(
         profile=random.choice(["auto", "auto", "rocm52", "cpu"]),
-        models=random.choice([[], [{"name": "m", "sha256": "0", "folder": "VAE"}]]),
+        models=random.choice([[], [{"name": "m", "sha256": 64 * "0", "folder": "VAE"}]]),
         gpus=random.choice(["all", "all", "first", ["0000:0a:00.0"]]),
         gpus_exclude=random.choice([[], [], [], ["0000:0d:00.0"]]),
     )
     found["reboot"]["ok"] = random.choice([True, False])
+    found["registry"].update(
+        mirror_of=random.choice(["", "https://registry-1.docker.io"]), port=random.choice([5000, 5000, 6000])
+    )
     return found
 
 
@@ -110,6 +117,7 @@ def provision(facts: Any, variables: dict[str, dict[str, Any]], seen: Callable[.
     everything = {"selftest_waive": "not here", "gpus": "all", "gpus_exclude": []}
     for instance in webui.plan(facts, {**settings["webui"], **everything})["instances"]:
         ours = {"labels": instance["container"]["labels"], "memory": instance["memory_mib"] << 20}
+        ours["devices"] = instance["devices"]
         facts["docker"]["containers"][instance["name"]] = {**RUNNING, **ours}
         facts["http"][instance["name"]] = {"status": 200, "ready": True, "models": 1, "error": ""}
     facts["records"] = {
@@ -122,7 +130,7 @@ def provision(facts: Any, variables: dict[str, dict[str, Any]], seen: Callable[.
         "amdgpu_dkms": {**found["record"], "release": found["release"]},
         "webui": {"containers": ["webui"], "images": sorted(images)},
     }  # fmt: skip
-    return facts
+    return serve_registry(facts, settings["registry"], seen)
 
 
 def drifts(facts: Any) -> list[Callable[[], Any]]:
@@ -231,7 +239,7 @@ def test_every_field_of_a_plan_is_known(facts: dict[str, Any], variables: dict[s
     described = {
         "actions", "problems", "warnings", "record", "checks", "tree", "kernel", "codename", "user", "state",
         "instances", "uid", "gid", "source", "pin", "version", "release", "loaded", "broken", "failure", "leftovers",
-        "initramfs", "restart_pending", "questions", "headers_of",
+        "initramfs", "restart_pending", "questions", "headers_of", "tls", "address",
     }  # fmt: skip
     here: Any = facts
     for name, step in STEPS.items():

@@ -177,6 +177,7 @@ def test_engine_on_a_bare_host(facts: dict[str, Any]) -> None:
     assert [entry["mode"] for entry in plan["writes"]] == ["0644", "0644"]
     assert plan["start"] and not plan["restart"] and not plan["restart_pending"]
     assert "containerd" in plan["record"]["packages"]
+    assert "docker-cli" not in plan["record"]["packages"], "this release has none"
 
 
 def test_an_engine_that_dpkg_only_unpacked_is_none_from_elsewhere(facts: dict[str, Any]) -> None:
@@ -282,6 +283,24 @@ def test_engine_goes_out_only_if_it_came_in(facts: dict[str, Any]) -> None:
     assert (plan["remove"], plan["actions"]) == ([], [])
     assert "1 other container" in plan["warnings"][0]
     assert plan["record"] == facts["records"]["docker_engine"]
+
+
+def test_an_engine_that_stays_has_its_old_settings_until_it_starts_anew(
+    facts: dict[str, Any], seen: Callable[..., Any]
+) -> None:
+    absent = {**ENGINE, "state": "absent"}
+    engine(facts, **ROTATION)["files"][PROXY_DROPIN] = seen("file", "x")
+    for record, waits in (
+        ({"packages": [], "daemon": ROTATION, "files": []}, True),
+        ({"packages": [], "daemon": {}, "files": [PROXY_DROPIN]}, True),
+        ({"packages": [], "daemon": {}, "files": []}, False),
+        ({"packages": ["docker.io"], "daemon": ROTATION, "files": [PROXY_DROPIN]}, False),
+    ):
+        facts["records"]["docker_engine"] = record
+        assert any("daemon-reload" in each for each in docker_engine_plan(facts, absent)["warnings"]) is waits
+    facts["docker"]["running"] = False
+    facts["records"]["docker_engine"] = {"packages": [], "daemon": ROTATION, "files": []}
+    assert docker_engine_plan(facts, absent)["warnings"] == []
 
 
 def test_an_engine_that_does_not_start_at_boot_is_drift(facts: dict[str, Any]) -> None:

@@ -40,7 +40,9 @@ def test_defaults_are_right_and_without_prefix() -> None:
     assert problems == []
     assert settings["firmware"] == {"state": "present", "package": "firmware-amd-graphics"}
     assert settings["_common"] == {"waive": {}, "shortcut": True}
-    assert settings["image"] == {"registry": ""}  # the rest is the builder's
+    assert settings["image"]["registry"] == ""
+    assert "rocm7" in settings["image"]["profile_data"]  # of its constants this alone
+    assert not [name for name in settings["image"] if name.startswith("__")]
     assert settings["webui"]["models"][0]["folder"] == "Stable-diffusion"
     assert settings["webui"]["profiles"]["cpu"]["gpu"] is False
 

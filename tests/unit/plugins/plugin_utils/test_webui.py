@@ -10,6 +10,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._selftest_record imp
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import webui
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps._base import Connection
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps._webui_container import gfx_seen
+from ansible_collections.navilab.webui.plugins.plugin_utils._steps._webui_images import image_of
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps._webui_profiles import choose_profile, vram_flags
 
 
@@ -34,6 +35,10 @@ def board(gfx: str) -> Any:
     return {"gfx_target": gfx}
 
 
+def chosen(facts: dict[str, Any], settings: dict[str, Any], gfx: str, kernel: list[int]) -> tuple[str, str, Any]:
+    return choose_profile(board(gfx), kernel, settings, lambda name: image_of(name, settings, facts))
+
+
 @pytest.mark.parametrize(
     ("gfx", "kernel", "expected"),
     [
@@ -44,19 +49,35 @@ def board(gfx: str) -> Any:
         ("gfx1010", [], "rocm7"),
     ],
 )
-def test_auto_takes_the_first_that_fits(settings: dict[str, Any], gfx: str, kernel: list[int], expected: str) -> None:
-    name, reason, problem = choose_profile(board(gfx), kernel, settings)
+def test_auto_takes_the_first_that_fits(
+    facts: dict[str, Any], settings: dict[str, Any], gfx: str, kernel: list[int], expected: str
+) -> None:
+    name, reason, problem = chosen(facts, settings, gfx, kernel)
     assert (name, problem) == (expected, None)
     assert gfx in reason
     assert ("kernels before 5.15" in reason) == (expected == "rocm52")
 
 
-def test_auto_passes_over_a_profile_without_image(settings: dict[str, Any]) -> None:
-    settings["images"] = {}
-    assert choose_profile(board("gfx1012"), [6, 1], settings)[0] == "setsoft-pt2"
-    name, _reason, problem = choose_profile(board("gfx1010"), [6, 1], settings)
+def test_pull_passes_over_a_profile_without_image(facts: dict[str, Any], settings: dict[str, Any]) -> None:
+    settings |= {"images": {}, "image_source": "pull"}
+    assert chosen(facts, settings, "gfx1012", [6, 1])[0] == "setsoft-pt2"
+    name, _reason, problem = chosen(facts, settings, "gfx1010", [6, 1])
     assert problem and (name, problem["id"]) == ("", "profile_fits")
     assert "not rocm7: it has no image" in problem["evidence"]
+    assert "webui_image_source: auto" in problem["remedy"]
+
+
+def test_what_must_be_built_is_not_passed_over_for_an_old_ready_image(
+    facts: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    settings["images"] = {}
+    for gfx in ("gfx1010", "gfx1012"):
+        assert chosen(facts, settings, gfx, [6, 1])[0] == "rocm7"
+    # rocm52 wants a Python that Debian 12 has not got.
+    assert chosen(facts, settings, "gfx1012", [5, 10])[0] == "setsoft-pt2"
+    _name, _reason, problem = chosen(facts, settings, "gfx1010", [5, 10])
+    assert problem and "its image can't be built: it needs Python 3.10" in problem["evidence"]
+    assert "webui_image_source" not in problem["remedy"]
 
 
 def test_a_set_profile_is_checked(facts: dict[str, Any], settings: dict[str, Any]) -> None:
@@ -67,7 +88,9 @@ def test_a_set_profile_is_checked(facts: dict[str, Any], settings: dict[str, Any
 
 
 def test_a_set_profile_needs_an_image(facts: dict[str, Any], settings: dict[str, Any]) -> None:
-    assert ids(webui_plan(facts, {**settings, "profile": "rocm7", "images": {}})) == ["image_reference"]
+    assert ids(webui_plan(facts, {**settings, "profile": "rocm7", "images": {}, "image_source": "pull"})) == [
+        "image_reference"
+    ]
 
 
 def test_container_of_the_contract(facts: dict[str, Any], settings: dict[str, Any]) -> None:
@@ -112,9 +135,10 @@ def test_two_boards_have_a_container_each(facts: dict[str, Any], settings: dict[
     one, two = webui_plan(facts, settings)["instances"]
     assert (one["name"], one["port"], two["name"], two["port"]) == ("webui", 7860, "webui-2", 7861)
     assert two["devices"] == ["/dev/kfd", "/dev/dri/renderD129"]
+    assert (one["data"], two["data"]) == ("webui_data", "webui_data-2")
     command = two["container"]["command"]
-    assert command[command.index("--data-dir") + 1] == "/dockerx/webui_data-2"
-    assert command[command.index("--models-dir") + 1] == "/dockerx/webui_data/models"
+    assert command[command.index("--data-dir") + 1] == "/dockerx/webui_data"  # inside each finds its own there
+    assert "--models-dir" not in command
 
 
 @pytest.mark.parametrize(
@@ -129,7 +153,6 @@ def test_two_boards_have_a_container_each(facts: dict[str, Any], settings: dict[
         ({"data_dir": "/home/lab/../../etc/webui"}, "data_writable"),
         ({"data_dir": "/srv/"}, "data_writable"),
         ({"data_dir": "//srv"}, "data_writable"),
-        ({"image_source": "build"}, "image_reference"),
         ({"name": "my webui"}, "variables"),
         ({"shm_size": "lots"}, "variables"),
         ({"hsa_override": "10.3"}, "variables"),
@@ -165,7 +188,7 @@ def test_what_is_asked_is_what_is_planned(
     for path in asked:
         facts["files"][path] = FOLDER
     assert webui_plan(facts, settings)["directories"] == []
-    assert [expand(path, home) for path in webui.wants(settings)["disk"]][-1] == data_dir
+    assert data_dir in [expand(path, home) for path in webui.wants(settings)["disk"]]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +231,7 @@ def test_a_file_system_that_root_cannot_hand_over(facts: dict[str, Any], setting
     ("directory", "models", "good"),
     [
         ({"uid": 1000, "gid": 100}, [], True),  # root could not change the group there
-        ({"uid": 1000}, [{"name": "m", "sha256": "0"}], False),
+        ({"uid": 1000}, [{"name": "m", "sha256": 64 * "0"}], False),
         ({"uid": 99}, [], False),
         ({"mode": "0555"}, [], False),
         ({"exists": False, "kind": None}, [], False),
@@ -377,6 +400,7 @@ def running(facts: dict[str, Any], settings: dict[str, Any], **changes: Any) -> 
         "health": "healthy",
         "restart_policy": "unless-stopped",
         "memory": instance["memory_mib"] << 20,
+        "devices": instance["devices"],
         "ports": [{"host_ip": "127.0.0.1", "host_port": 7860, "container_port": 7860}],
         **changes,
     }
@@ -431,6 +455,8 @@ def test_nothing_to_do(facts: dict[str, Any], settings: dict[str, Any]) -> None:
         ({"state": "exited"}, "start container webui, which is exited"),
         ({"restart_policy": "no"}, "set restart policy"),
         ({"memory": 1 << 30}, "set memory limit"),
+        ({"devices": ["/dev/kfd", "/dev/dri"]}, "remake container webui, which has other devices"),
+        ({"devices": ["/dev/kfd"], "state": "exited"}, "remake container webui, which has other devices"),
     ],
 )
 def test_drift_of_the_container(
@@ -553,19 +579,23 @@ def test_a_set_profile_that_failed_stops_the_host(facts: dict[str, Any], setting
 
 
 def test_what_is_wanted_of_a_host(settings: dict[str, Any]) -> None:
-    models = [{"name": "m.safetensors", "sha256": "0", "folder": "Stable-diffusion"}]
+    models = [{"name": "m.safetensors", "sha256": 64 * "0", "folder": "Stable-diffusion"}]
     wants = webui.wants({**settings, "models": models, "registry_cas": {"r:5000": "PEM"}, "data_root": "/srv/docker"})
     assert wants["webuis"][1] == {"name": "webui-2", "port": 7861}
     assert "~/dockerx/webui_data/models/Stable-diffusion/m.safetensors" in wants["files"]
     assert {"~/dockerx", "~/dockerx/cache", "~/dockerx/webui_data", "~/dockerx/webui_data-2"} <= set(wants["files"])
     assert wants["registry_ca"] == "PEM"
-    assert wants["disk"] == ["/srv/docker", "~/dockerx"]
-    assert wants["images"] == sorted([*settings["images"].values(), settings["profiles"]["setsoft-pt2"]["image"]])
+    below = ["webui_data", "cache", "webui_data/models", "webui_data/models/Stable-diffusion"]
+    data = ["~/dockerx", *(f"~/dockerx/{part}" for part in below)]
+    assert wants["disk"] == ["/srv/docker", "/var/cache/navilab-image", *data]
+    named = [*settings["images"].values(), settings["profiles"]["setsoft-pt2"]["image"]]
+    built = [recipe["image"] for recipe in settings["recipes"].values()]
+    assert wants["images"] == sorted([*named, *built])
 
 
 def test_a_model_that_is_missing_brings_its_folder(facts: dict[str, Any], settings: dict[str, Any]) -> None:
     provisioned(facts, settings)
-    settings["models"] = [{"name": "m.safetensors", "sha256": "0", "folder": "VAE"}]
+    settings["models"] = [{"name": "m.safetensors", "sha256": 64 * "0", "folder": "VAE"}]
     plan = webui_plan(facts, settings)
     assert plan["directories"] == ["/home/lab/dockerx/webui_data/models/VAE"]
     assert [model["path"] for model in plan["models"]] == ["/home/lab/dockerx/webui_data/models/VAE/m.safetensors"]

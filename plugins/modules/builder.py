@@ -1,0 +1,68 @@
+#!/usr/bin/python
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: builder
+short_description: Choose the host that builds the images of a run
+version_added: "0.2.0"
+author:
+  - navilab.webui contributors (@navilab)
+description:
+  - Reads what M(navilab.webui.plan) has found of all hosts of the play, and chooses who builds the images that some of
+    them want built - C(image_builder), else the host that has built for this lab before, else the first one that has
+    C(image_min_disk_mib) free.
+  - Reaches no host, changes nothing, and runs once for a play. This is an action plugin.
+extends_documentation_fragment:
+  - navilab.webui.attributes
+options: {}
+"""
+
+EXAMPLES = r"""
+- name: Choose the builder
+  navilab.webui.builder:
+  run_once: true
+  register: navilab_build
+"""
+
+RETURN = r"""
+lines:
+  description: Who builds what for whom, a sentence each; empty where nobody does.
+  returned: always
+  type: list
+  elements: str
+build:
+  description: The work of the builder.
+  returned: always
+  type: dict
+  contains:
+    builder:
+      description: Host that builds; empty where nothing is to be built, or nobody can.
+      type: str
+    profiles:
+      description: Profiles whose images are wanted; empty where nothing is to be built.
+      type: list
+      elements: str
+    models:
+      description: Models that the builder fetches for all.
+      type: list
+      elements: dict
+    others:
+      description: Other hosts that need the images.
+      type: list
+      elements: str
+    serves:
+      description: Whether the builder has to run the registry.
+      type: bool
+    ask:
+      description: Hosts outside of the run that may have the images already.
+      type: list
+      elements: str
+    problems:
+      description: Failed checks that say why nobody builds.
+      type: list
+      elements: dict
+"""

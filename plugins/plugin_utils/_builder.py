@@ -1,0 +1,179 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who builds the lab's images and keeps its registry. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypedDict
+
+from ansible_collections.navilab.webui.plugins.module_utils._docker import engine_root
+from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts
+
+from ._image_settings import REPOSITORY
+from ._steps._base import Settings
+from ._text import problem
+
+
+class Offer(TypedDict):
+    """What a host needs of the builder, and what it has that makes it the builder. `free_mib` is what is free for the
+    engine and for the image role's cache, None where that is unknown; `registry` is one that it trusts already."""
+
+    builds: list[str]
+    models: list[dict[str, Any]]
+    builder: bool
+    free_mib: int | None
+    registry: str
+
+
+class Build(TypedDict):
+    """The work of one builder, none where `profiles` is empty. `others` are the hosts that need what it builds, for
+    which it runs the registry where `serves`; `ask` are hosts outside of the run, one of which may be the builder;
+    `problems` say why nobody builds."""
+
+    builder: str
+    profiles: list[str]
+    models: list[dict[str, Any]]
+    others: list[str]
+    serves: bool
+    ask: list[str]
+    problems: list[Check]
+
+
+def offer(facts: Facts, plan: Mapping[str, Any], settings: Settings) -> Offer:
+    """What a host tells of itself to the choice, from the plan and the settings of its step webui."""
+    places = {settings["image_cache_dir"], engine_root(facts["docker"], settings["data_root"])}
+    free = [seen["free_mib"] for path, seen in facts["disk"].items() if path in places]
+    known = [mib for mib in free if mib is not None]
+    trusted = (facts["records"].get("webui") or {}).get("trusted") or []
+    return {
+        "builds": list(plan["builds"]),
+        "models": list(plan["lab_models"]),
+        "builder": bool(facts["records"].get("registry") or facts["records"].get("image")),
+        "free_mib": min(known) if known else None,
+        "registry": str(trusted[0]).split("/")[-2] if trusted else "",
+    }
+
+
+def choose(
+    offers: Mapping[str, Offer],
+    addresses: Mapping[str, str],
+    wanted: str = "",
+    least_mib: int = 0,
+    external: bool = False,
+) -> Build:
+    """The builder for the hosts of a run.
+
+    `offers` are the run's hosts that have a plan, in the inventory's order; `addresses` are all hosts of the inventory
+    with the address that each is reached by; `wanted` is image_builder; `external` says that image_registry names one
+    of the user's own.
+    """
+    needy = [host for host, each in offers.items() if each["builds"]]
+    found: Build = {
+        "builder": "", "profiles": sorted({profile for host in needy for profile in offers[host]["builds"]}),
+        "models": [], "others": [], "serves": False, "ask": [], "problems": [],
+    }  # fmt: skip
+    if not needy:
+        return found
+    if wanted and wanted not in addresses:
+        evidence = f"image_builder is '{wanted}', which is no host of this inventory"
+        found["problems"] = [problem("image_build", evidence, "name one of its hosts, or none to have one chosen")]
+        return found
+    builder = wanted or _known(offers, addresses)
+    if builder and builder not in offers:
+        found["builder"], found["ask"] = builder, [builder]
+        return found
+    if not builder:
+        found["ask"] = [host for host in addresses if host not in offers]
+        fitting = [host for host, each in offers.items() if _mib(each, least_mib) >= least_mib]
+        builder = fitting[0] if fitting else ""
+    if not builder:
+        most = max(offers, key=lambda host: _mib(offers[host]))
+        free = _mib(offers[most])
+        evidence = (
+            f"the image of profile {', '.join(found['profiles'])} has to be built, and no host of this run has the "
+            f"{least_mib} MiB free that this takes: the most is {free} MiB on {most}"
+        )
+        remedy = f"free {least_mib - free} MiB more on {most}, or lower image_min_disk_mib"
+        found["problems"] = [problem("disk_space", evidence, remedy)]
+        return found
+    found["builder"] = builder
+    found["others"] = [host for host in needy if host != builder]
+    found["serves"] = bool(found["others"]) and not external
+    if found["serves"]:
+        found["models"] = list(
+            {model["sha256"]: model for each in offers.values() for model in each["models"]}.values()
+        )
+    return found
+
+
+def _known(offers: Mapping[str, Offer], addresses: Mapping[str, str]) -> str:
+    """The host that is the builder already: its own record says so, or that of a host that trusts its registry."""
+    for each in offers.values():
+        address = each["registry"].rpartition(":")[0]
+        holder = next((host for host, known in addresses.items() if address and known == address), "")
+        if holder:
+            return holder
+    return next((host for host, each in offers.items() if each["builder"]), "")
+
+
+def _mib(each: Offer, unknown: int = 0) -> int:
+    return unknown if each["free_mib"] is None else each["free_mib"]
+
+
+def lines(build: Build) -> list[str]:
+    """What is going to be built, for a person."""
+    if not build["profiles"] or not build["builder"]:
+        return []
+    whose = f"for itself and {', '.join(build['others'])}" if build["others"] else "for itself alone"
+    found = [f"{build['builder']} builds the image of profile {', '.join(build['profiles'])}, {whose}"]
+    if build["serves"]:
+        fetched = (
+            f" and fetches {', '.join(model['name'] for model in build['models'])} once" if build["models"] else ""
+        )
+        found.append(f"{build['builder']} serves it to them by a registry of its own{fetched}")
+    return found
+
+
+def told(published: Mapping[str, Any], external: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The fact navilab_lab of what a builder's registry has (as registry_published says), or of references by tag at a
+    registry of the user's own."""
+    address = str(published.get("address") or "")
+    images = {
+        _recipe(tag): f"{address}/{REPOSITORY}@{digest}" for tag, digest in (published.get("images") or {}).items()
+    }
+    images.update({_recipe(tag): reference for tag, reference in (external or {}).items()})
+    return {
+        "registry": address,
+        "ca": str(published.get("ca") or ""),
+        "images": images,
+        "models": list(published.get("models") or []),
+    }
+
+
+def _recipe(tag: str) -> str:
+    return tag.rpartition("-")[2]
+
+
+def asked(build: Mapping[str, Any], answers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the builder outside of the run has, by the answers of the hosts that may be it; empty if none of them is,
+    and one of the run's own hosts is to build."""
+    answers = list(answers)
+    for answer in answers:
+        if answer.get("address") and answer.get("error"):
+            evidence = f"the lab's registry {answer['address']} does not serve: {answer['error']}"
+            remedy = f"run without --limit, or with {answer['item']} in it, which mends it"
+            return {"problems": [problem("registry_reachable", evidence, remedy)]}
+        if answer.get("address"):
+            return told(answer)
+    if build["ask"] != [build["builder"]]:
+        return {}
+    builder = build["builder"]
+    why = next((str(answer["msg"]) for answer in answers if answer.get("msg")), "")
+    if any(answer.get("unreachable") for answer in answers):
+        remedy = f"see that {builder} answers to ssh, or name another image_builder, then run again"
+        return {"problems": [problem("builder_reachable", f"{builder}, which builds the lab's image: {why}", remedy)]}
+    evidence = f"{builder} builds the lab's image, is not part of this run, and has no registry of the lab"
+    remedy = f"run without --limit, or with {builder} in it"
+    return {"problems": [problem("image_build", f"{evidence}: {why}" if why else evidence, remedy)]}

@@ -1,0 +1,203 @@
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a profile's image comes from: a name that somebody gave, or the lab's builder. Pure functions."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypedDict
+from urllib.parse import urlsplit
+
+from ansible_collections.navilab.webui.plugins.filter._image_problems import image_problems
+from ansible_collections.navilab.webui.plugins.filter._image_recipe import image_recipe
+from ansible_collections.navilab.webui.plugins.module_utils._types import Facts
+
+from .._image_settings import PYTHONS, image_settings
+from ._base import Settings
+
+RECIPE_LABEL = "navilab.webui.recipe"
+PYPI = "https://pypi.org/simple"
+
+
+class Recipe(TypedDict):
+    """What an image of a profile is built from. `image` is its name in the builder's engine, `lacks` why it can't be
+    built (empty if it can), `hosts` where its parts come from, `download_mib` and `minutes` what that costs."""
+
+    recipe: str
+    image: str
+    lacks: str
+    hosts: list[str]
+    download_mib: int
+    minutes: int
+
+
+class Lab(TypedDict):
+    """What the lab's builder has told; all empty where it was not asked. `images` are references by recipe, `models`
+    the sha256 of what its registry has."""
+
+    builder: str
+    registry: str
+    ca: str
+    images: dict[str, str]
+    models: list[str]
+    problems: list[dict[str, str]]
+
+
+class Image(NamedTuple):
+    """What a container is made of. One that is `to_build` has the name that it will have in the builder's engine;
+    `why_not` says why there is none."""
+
+    reference: str
+    to_build: bool = False
+    why_not: str = ""
+
+
+def lab_of(value: Any) -> Lab:
+    """The fact `navilab_lab`, without what is none of its form: it may come out of a recording or an inventory."""
+    given = value if isinstance(value, Mapping) else {}
+
+    def texts(of: Any, *names: str) -> dict[str, str]:
+        return {name: str(of.get(name) or "") for name in names}
+
+    images, models, problems = (given.get(name) for name in ("images", "models", "problems"))
+    return {
+        "builder": str(given.get("builder") or ""),
+        "registry": str(given.get("registry") or ""),
+        "ca": str(given.get("ca") or ""),
+        "images": {
+            str(recipe): str(reference)
+            for recipe, reference in (images.items() if isinstance(images, Mapping) else ())
+            if reference
+        },
+        "models": [str(each) for each in models] if isinstance(models, (list, tuple)) else [],
+        "problems": [
+            texts(each, "id", "evidence", "remedy")
+            for each in (problems if isinstance(problems, (list, tuple)) else ())
+            if isinstance(each, Mapping)
+        ],
+    }
+
+
+def through(lab: Lab, mirror: str) -> Lab:
+    """The lab as a host sees it that asks a mirror of the lab's registry; whom it trusts there is its own to say."""
+    if not (mirror and lab["registry"]):
+        return lab
+    own, images = lab["registry"], lab["images"]
+    moved = {recipe: re.sub(f"^{re.escape(own)}/", f"{mirror}/", reference) for recipe, reference in images.items()}
+    return {**lab, "registry": mirror, "ca": "", "images": moved}
+
+
+def recipes(image: Settings) -> dict[str, Recipe]:
+    """One a profile that the image role knows; `image` are the role's variables."""
+    return _recipes(json.dumps(image, sort_keys=True, default=str))
+
+
+@functools.lru_cache(maxsize=8)  # the same for all hosts of a lab
+def _recipes(text: str) -> dict[str, Recipe]:
+    variables = json.loads(text)
+    settings = image_settings(variables)
+    return {name: _recipe(name, settings, variables) for name in settings["profiles"]}
+
+
+def _recipe(profile: str, settings: dict[str, Any], variables: Mapping[str, Any]) -> Recipe:
+    problems = image_problems([profile], settings)
+    if problems:
+        return _unbuildable(problems[0]["evidence"])
+    try:
+        recipe = image_recipe(profile, settings)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # a profile of a user's, as it was written
+        return _unbuildable(f"image_profiles_extra.{profile} can't be read ({type(error).__name__}: {error})")
+    data = recipe["data"]
+    index = (
+        data["index"] if variables["torch_index"] == "profile" else variables["torch_index"] or variables["pip_index"]
+    )
+    sources = [source["url"] for source in recipe["sources"]]
+    addresses = [index or PYPI, variables["pip_index"] or PYPI, variables["debian_mirror"], *sources]
+    cost = data.get("cost") if isinstance(data.get("cost"), Mapping) else {}
+    python = PYTHONS.get(settings["debian_suite"])
+    lacks = ""
+    if recipe["base_made"] and python != data["python"]:
+        lacks = f"it needs Python {data['python']}, and Debian's {settings['debian_suite']} has {python or 'another'}"
+    return {
+        "recipe": recipe["recipe"],
+        "image": recipe["image"],
+        "lacks": lacks,
+        "hosts": list(dict.fromkeys(host for host in map(_host, addresses) if host)),
+        "download_mib": _number(cost.get("download_mib")),
+        "minutes": _number(cost.get("minutes")),
+    }
+
+
+def _unbuildable(why: str) -> Recipe:
+    return {"recipe": "", "image": "", "lacks": why, "hosts": [], "download_mib": 0, "minutes": 0}
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _host(address: Any) -> str:
+    try:
+        return urlsplit(str(address)).hostname or ""
+    except ValueError:
+        return ""
+
+
+def named(profile: str, settings: Settings) -> str:
+    """The reference that somebody gave a profile's image; empty where nobody did."""
+    given = settings["image"] or settings["images"].get(profile) or settings["profiles"].get(profile, {}).get("image")
+    return str(given or "")
+
+
+def image_of(profile: str, settings: Settings, facts: Facts) -> Image:
+    """The image of a profile on a host: the named one, else what is built for the lab."""
+    given, recipe = named(profile, settings), settings["recipes"].get(profile)
+    if given and not (settings["image_source"] == "build" and recipe):
+        return Image(given)
+    if settings["image_source"] == "pull":
+        return Image("", why_not="it has no image")
+    if recipe is None:
+        return Image("", why_not="it has no image, and the role image has no recipe of one")
+    if recipe["lacks"]:
+        return Image("", why_not=f"its image can't be built: {recipe['lacks']}")
+    # What a host runs already stays, whatever the builder calls it by now.
+    for container in facts["docker"]["containers"].values():
+        if container and container["labels"].get(RECIPE_LABEL) == recipe["recipe"] and container.get("image"):
+            return Image(str(container["image"]))
+    if facts["docker"]["images"].get(recipe["image"]):
+        return Image(recipe["image"])  # this host is the builder
+    published = settings["lab"]["images"].get(recipe["recipe"])
+    return Image(published) if published else Image(recipe["image"], to_build=True)
+
+
+def references(settings: Settings) -> list[str]:
+    """All images that a host may have, for the engine to be asked of."""
+    found = {settings["image"], *settings["images"].values()}
+    found |= {profile.get("image", "") for profile in settings["profiles"].values()}
+    found |= {recipe["image"] for recipe in settings["recipes"].values()}
+    found |= {*settings["lab"]["images"].values()}
+    return sorted({str(each) for each in found} - {""})
+
+
+def build_sentence(profile: str, settings: Settings) -> str:
+    """What it takes to have an image built."""
+    recipe = settings["recipes"][profile]
+    size = f"about {size_text(recipe['download_mib'])} from " if recipe["download_mib"] else "from "
+    hosts = recipe["hosts"][:-1]
+    listed = " and ".join([", ".join(hosts), recipe["hosts"][-1]] if hosts else recipe["hosts"]) or "files"
+    takes = f", {recipe['minutes']} minutes or more" if recipe["minutes"] else ""
+    return f"have the lab's builder build {recipe['image']}: {size}{listed}{takes}"
+
+
+def size_text(mib: float) -> str:
+    return f"{mib / 1024:.1f} GiB" if mib >= 1024 else f"{mib:.0f} MiB"
+
+
+def registry_of(reference: str) -> str:
+    """The registry of a reference; empty for an image of the engine's own."""
+    first, slash, _rest = reference.partition("/")
+    return first if slash and re.search(r"[.:]|^localhost$", first) else ""

@@ -1,0 +1,100 @@
+"""Who builds for the hosts of a run, and what the others learn of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.navilab.webui.plugins.plugin_utils._builder import asked, choose, lines, told
+
+LAB = {"node1": "10.0.0.1", "node2": "10.0.0.2", "node3": "10.0.0.3"}
+RECIPE = 12 * "a"
+
+
+def offers(**changes: dict[str, Any]) -> dict[str, Any]:
+    """Three hosts that want the same image; None leaves a host out of the run."""
+    whole = {"builds": ["rocm7"], "models": [], "builder": False, "free_mib": 50000, "registry": ""}
+    return {host: {**whole, **changes.get(host, {})} for host in LAB if changes.get(host, {}) is not None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "more", "builder", "ask"),
+    [
+        ({}, {}, "node1", []),
+        ({"node1": {"free_mib": 100}}, {}, "node2", []),
+        ({"node1": {"free_mib": None}}, {}, "node1", []),  # what is unknown is no reason
+        ({"node3": {"builder": True}}, {}, "node3", []),
+        ({}, {"wanted": "node2"}, "node2", []),
+        ({"node2": {"free_mib": 1}}, {"wanted": "node2"}, "node2", []),  # the image role says what it lacks
+        # One that is known by its registry is asked, though another host is the first of the run.
+        ({"node1": None, "node2": {"registry": "10.0.0.1:5000"}}, {}, "node1", ["node1"]),
+        ({"node1": None}, {"wanted": "node1"}, "node1", ["node1"]),
+        ({"node1": None}, {}, "node2", ["node1"]),  # it may be the builder; if it is not, node2 is
+    ],
+)
+def test_one_is_chosen(changes: dict[str, Any], more: dict[str, Any], builder: str, ask: list[str]) -> None:
+    found = choose(offers(**changes), LAB, least_mib=12288, **more)
+    assert (found["builder"], found["ask"], found["problems"]) == (builder, ask, [])
+
+
+def test_nothing_to_build_is_nobodys_work() -> None:
+    idle = {host: {"builds": []} for host in LAB}
+    found = choose(offers(**idle), LAB)
+    assert (found["profiles"], found["builder"], lines(found)) == ([], "", [])
+
+
+def test_one_machine_needs_no_registry() -> None:
+    found = choose({"localhost": offers()["node1"]}, {"localhost": "localhost"})
+    assert (found["builder"], found["serves"], found["others"]) == ("localhost", False, [])
+    assert lines(found) == ["localhost builds the image of profile rocm7, for itself alone"]
+
+
+def test_others_get_it_from_a_registry_unless_the_user_has_one() -> None:
+    model = {"name": "m.safetensors", "sha256": "0" * 64}
+    found = choose(offers(node2={"models": [model]}, node3={"models": [model]}), LAB)
+    assert (found["serves"], found["others"], found["models"]) == (True, ["node2", "node3"], [model])
+    assert "fetches m.safetensors once" in lines(found)[1]
+    assert not choose(offers(), LAB, external=True)["serves"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "more", "check", "remedy"),
+    [
+        (
+            {host: {"free_mib": 100 + number} for number, host in enumerate(LAB)},
+            {},
+            "disk_space",
+            "free 98 MiB more on node3",
+        ),
+        ({}, {"wanted": "node9"}, "image_build", "name one of its hosts"),
+    ],
+)
+def test_nobody_can(changes: dict[str, Any], more: dict[str, Any], check: str, remedy: str) -> None:
+    found = choose(offers(**changes), LAB, least_mib=200, **more)
+    (problem,) = found["problems"]
+    assert (found["builder"], problem["id"], remedy in problem["remedy"]) == ("", check, True)
+
+
+def test_what_a_registry_has_is_told_by_recipe() -> None:
+    published = {"address": "10.0.0.1:5000", "ca": "PEM", "images": {f"rocm7-{RECIPE}": "sha256:1"}, "models": ["f"]}
+    assert told(published) == {
+        "registry": "10.0.0.1:5000",
+        "ca": "PEM",
+        "images": {RECIPE: "10.0.0.1:5000/navilab/webui@sha256:1"},
+        "models": ["f"],
+    }
+    assert told({}, {f"rocm7-{RECIPE}": "r.example/a@sha256:2"})["images"] == {RECIPE: "r.example/a@sha256:2"}
+
+
+def test_a_builder_outside_of_the_run_is_asked() -> None:
+    build = choose(offers(node1=None), LAB, wanted="node1")
+    assert asked(build, [{"address": "10.0.0.1:5000", "images": {f"rocm7-{RECIPE}": "sha256:1"}}])["images"]
+    (lost,) = asked(build, [{"unreachable": True, "msg": "no route"}])["problems"]
+    assert (lost["id"], "no route" in lost["evidence"]) == ("builder_reachable", True)
+    down = {"address": "10.0.0.1:5000", "error": "connection refused", "item": "node1"}
+    (silent,) = asked(build, [down])["problems"]
+    assert (silent["id"], "with node1 in it" in silent["remedy"]) == ("registry_reachable", True)
+    (none,) = asked(build, [{"address": ""}])["problems"]
+    assert (none["id"], none["remedy"]) == ("image_build", "run without --limit, or with node1 in it")
+    # Another host may have been it, and is not: one of the run builds.
+    assert asked(choose(offers(node1=None), LAB), [{"address": ""}]) == {}
