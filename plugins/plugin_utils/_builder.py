@@ -162,7 +162,7 @@ def asked(build: Mapping[str, Any], answers: Iterable[Mapping[str, Any]]) -> dic
     answers = list(answers)
     for answer in answers:
         if answer.get("address") and answer.get("error"):
-            evidence = f"the lab's registry {answer['address']} does not serve: {answer['error']}"
+            evidence = f"its registry {answer['address']} does not serve: {answer['error']}"
             remedy = f"run without --limit, or with {answer['item']} in it, which mends it"
             return {"problems": [problem("registry_reachable", evidence, remedy)]}
         if answer.get("address"):
@@ -173,7 +173,7 @@ def asked(build: Mapping[str, Any], answers: Iterable[Mapping[str, Any]]) -> dic
     why = next((str(answer["msg"]) for answer in answers if answer.get("msg")), "")
     if any(answer.get("unreachable") for answer in answers):
         remedy = f"see that {builder} answers to ssh, or name another image_builder, then run again"
-        return {"problems": [problem("builder_reachable", f"{builder}, which builds the lab's image: {why}", remedy)]}
-    evidence = f"{builder} builds the lab's image, is not part of this run, and has no registry of the lab"
+        return {"problems": [problem("builder_reachable", f"it can't be reached: {why}", remedy)]}
+    evidence = "it is not part of this run, and has no registry of the lab"
     remedy = f"run without --limit, or with {builder} in it"
     return {"problems": [problem("image_build", f"{evidence}: {why}" if why else evidence, remedy)]}

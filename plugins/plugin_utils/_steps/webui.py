@@ -159,7 +159,8 @@ def _unbuilt(found: WebuiPlan, lab: Lab) -> list[Check]:
     if not found["builds"]:
         return []
     if lab["problems"]:
-        return [problem(each["id"], each["evidence"], each["remedy"]) for each in lab["problems"]]
+        whose = f"{lab['builder']}, which builds the image: " if lab["builder"] else ""
+        return [problem(each["id"], f"{whose}{each['evidence']}", each["remedy"]) for each in lab["problems"]]
     names = ", ".join(found["builds"])
     builder = lab["builder"]
     if not builder:
