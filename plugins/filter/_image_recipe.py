@@ -50,6 +50,7 @@ _value:
 """
 
 WEBUI = "/opt/stable-diffusion-webui"
+MEND = "mend_webui.py"  # of the role's files, for the webui's own tree
 BASE = "navilab/webui-base"
 # Beside Python: tcmalloc against growing memory, OpenMP for torch, git for who installs extensions.
 BASE_PACKAGES = ("ca-certificates", "git", "libgomp1", "libtcmalloc-minimal4", "python3")
@@ -80,7 +81,7 @@ def image_recipe(profile: str, settings: dict[str, Any]) -> dict[str, Any]:
     extensions = settings["extensions"]
     sources = [
         _source("clip", "/build/CLIP", {"name": "CLIP", **settings["clip"]}),
-        _source("webui", WEBUI, {"name": "stable-diffusion-webui", **settings["webui"]}),
+        _source("webui", WEBUI, {"name": "stable-diffusion-webui", "prepare": MEND, **settings["webui"]}),
         *(_source("repository", f"{WEBUI}/repositories/{each['name']}", each) for each in settings["repositories"]),
         *(_source("extension", f"{WEBUI}/extensions-builtin/{each['name']}", each) for each in extensions),
     ]

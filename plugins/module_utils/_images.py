@@ -57,7 +57,7 @@ def registry_remedy(image: str, said: str = "") -> str:
     """How a person mends the registry's copy, with the engine's words on it."""
     layer = _LAYER.search(said.replace(image, ""))
     if layer and "/navilab/webui@" in image:  # the lab's own registry
-        blob = f"/var/lib/navilab-registry/docker/registry/v2/blobs/sha256/{layer[1][:2]}/{layer[1]}"
+        blob = f"/var/lib/navilab-registry/store/docker/registry/v2/blobs/sha256/{layer[1][:2]}/{layer[1]}"
         return (
             f"on {image.partition('/')[0].rpartition(':')[0]}: rm -r {blob} (below registry_data_dir, if that is set), "
             "systemctl restart 'navilab-registry@*', then run site.yml, which has the layer pushed again"

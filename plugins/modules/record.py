@@ -44,8 +44,8 @@ options:
     default: "{}"
   secrets:
     description:
-      - Texts that nobody else may know, as JSON. The action plugin fills in what is vaulted or named as a secret, so far
-        as a variable of the roles or of the connection holds it; all others stay on the controller.
+      - Texts that nobody else may know, as JSON. The action plugin fills in what is vaulted or named as a secret, where
+        a variable of the roles or of the connection holds it; all others stay on the controller.
     type: str
     default: "[]"
   names:

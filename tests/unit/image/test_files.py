@@ -296,3 +296,27 @@ def test_presets_are_those_of_the_extension(monkeypatch: pytest.MonkeyPatch, tmp
     assert load("regional_prompter_presets").main() == 0
     presets = json.loads((tmp_path / "regional_prompter_presets.json").read_text())
     assert presets == [{"name": "V-3", "mode": "Vertical", "b": False}]
+
+
+def test_middleware_that_comes_late_does_not_end_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules/initialize_util.py").write_text("import os\n")
+    monkeypatch.setattr(sys, "argv", ["mend_webui.py", str(tmp_path)])
+    assert load("mend_webui").main() == 0
+    # Starlette 0.26's way, which refuses once a request has built the stack.
+    applications, middleware = ModuleType("starlette.applications"), ModuleType("starlette.middleware")
+    applications.Starlette = type("Starlette", (), {"user_middleware": ["first"], "middleware_stack": "built"})  # type: ignore[attr-defined]
+    middleware.Middleware = lambda kind, **options: (kind, options)  # type: ignore[attr-defined]
+    for name, module in {"starlette": ModuleType("starlette"), applications.__name__: applications}.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setitem(sys.modules, middleware.__name__, middleware)
+    exec((tmp_path / "modules/initialize_util.py").read_text(), {})
+    app = applications.Starlette()
+    app.add_middleware("late", dispatch=1)
+    assert (app.user_middleware, app.middleware_stack) == ([("late", {"dispatch": 1}), "first"], None)
+
+
+def test_a_webui_without_that_file_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["mend_webui.py", str(tmp_path)])
+    assert load("mend_webui").main() == 0
+    assert list(tmp_path.iterdir()) == []

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.navilab.webui.plugins.module_utils._images import damaged, damaged_at_registry, remedy
+from ansible_collections.navilab.webui.plugins.module_utils._images import (
+    damaged,
+    damaged_at_registry,
+    registry_remedy,
+    remedy,
+)
 
 ENGINE = "Error creating container: 500 Server Error for http+docker://localhost/v1.41/containers/create: "
 
@@ -69,3 +74,11 @@ def test_something_else(text: str) -> None:
 def test_the_remedy_is_the_two_commands_in_their_order() -> None:
     text = remedy("r.example/x:1", "webui")
     assert text.index("docker rm webui") < text.index("docker image rm r.example/x:1") < text.index("--tags webui")
+
+
+def test_a_layer_of_the_labs_registry_is_named_with_its_place() -> None:
+    image, layer = f"10.0.0.1:5000/navilab/webui@sha256:{64 * '0'}", 64 * "a"
+    found = registry_remedy(image, f"pulling {image}: filesystem layer verification failed for digest sha256:{layer}")
+    assert f"on 10.0.0.1: rm -r /var/lib/navilab-registry/store/docker/registry/v2/blobs/sha256/aa/{layer}" in found
+    assert "rm -r" not in registry_remedy(image, f"pulling {image}: unexpected EOF")
+    assert "rm -r" not in registry_remedy("r.example/a:1", f"failed for digest sha256:{layer}")
