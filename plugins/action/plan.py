@@ -121,7 +121,9 @@ class ActionModule(HostAction):
         fact = _fact(known, variables)
         navilab = {
             **fact,
-            **({"offer": _builder.offer(facts, plans["webui"], settings["webui"])} if "webui" in plans else {}),
+            "offer": _builder.offer(facts, plans["webui"], settings["webui"])
+            if "webui" in plans
+            else _before(variables).get("offer"),
             "checks": shown(checks),
             "partial": arguments["partial"],
             # All of the host's steps, not those of this call alone: a role may have run before the others are applied.
@@ -151,12 +153,14 @@ class ActionModule(HostAction):
         result: dict[str, Any],
     ) -> dict[str, Any] | None:
         """What is known of the host, gathered where what is at hand does not do; None where that failed."""
-        known = _fresh.read((variables.get("ansible_facts") or {}).get("navilab"))
+        known = _fresh.read(_before(variables))
         wanted = _fresh.unite(step.wants(settings[name]) for name, step in steps.items())
         # The role that tests images goes on with the facts that it began with.
         ignored = {"webui"} if arguments["selftests"] else set()
         result["calls"] = 0
-        if not arguments["refresh"] and _fresh.usable(known, wanted, steps.values(), ignored):
+        # What this host has built for the lab came after the facts.
+        built = float((variables.get("navilab_lab") or {}).get("at") or 0) > (known.get("gathered") or 0)
+        if not (arguments["refresh"] or built) and _fresh.usable(known, wanted, steps.values(), ignored):
             return known
         # What an earlier step wanted is gathered too, so that a later one can use it again.
         seen = self._gather(_fresh.unite([known["wanted"], wanted]), variables, result)
@@ -248,6 +252,11 @@ class ActionModule(HostAction):
             known["held_until"] = 0.0
             with contextlib.suppress(AnsibleError):
                 self.ask("host_lock", {"state": "absent", "run": known["run"]}, variables)
+
+
+def _before(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The host's fact `navilab` as an earlier call left it."""
+    return (variables.get("ansible_facts") or {}).get("navilab") or {}
 
 
 def _fact(known: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,6 +50,10 @@ build:
       description: Models that the builder fetches for all.
       type: list
       elements: dict
+    needs:
+      description: Hosts that need an image to be built.
+      type: list
+      elements: str
     others:
       description: Other hosts that need the images.
       type: list

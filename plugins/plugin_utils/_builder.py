@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
@@ -28,13 +29,14 @@ class Offer(TypedDict):
 
 
 class Build(TypedDict):
-    """The work of one builder, none where `profiles` is empty. `others` are the hosts that need what it builds, for
-    which it runs the registry where `serves`; `ask` are hosts outside of the run, one of which may be the builder;
-    `problems` say why nobody builds."""
+    """The work of one builder, none where `profiles` is empty. `needs` are the hosts that need an image, `others` those of
+    them that need it from there, for which it runs the registry where `serves`; `ask` are hosts outside of the run, one
+    of which may be the builder; `problems` say why nobody builds."""
 
     builder: str
     profiles: list[str]
     models: list[dict[str, Any]]
+    needs: list[str]
     others: list[str]
     serves: bool
     ask: list[str]
@@ -72,7 +74,7 @@ def choose(
     needy = [host for host, each in offers.items() if each["builds"]]
     found: Build = {
         "builder": "", "profiles": sorted({profile for host in needy for profile in offers[host]["builds"]}),
-        "models": [], "others": [], "serves": False, "ask": [], "problems": [],
+        "models": [], "needs": needy, "others": [], "serves": False, "ask": [], "problems": [],
     }  # fmt: skip
     if not needy:
         return found
@@ -82,7 +84,7 @@ def choose(
         return found
     builder = wanted or _known(offers, addresses)
     if builder and builder not in offers:
-        found["builder"], found["ask"] = builder, [builder]
+        found["builder"], found["ask"], found["others"] = builder, [builder], needy
         return found
     if not builder:
         found["ask"] = [host for host in addresses if host not in offers]
@@ -126,6 +128,9 @@ def lines(build: Build) -> list[str]:
     """What is going to be built, for a person."""
     if not build["profiles"] or not build["builder"]:
         return []
+    if build["ask"] == [build["builder"]]:
+        hosts = ", ".join(build["others"])
+        return [f"{build['builder']}, which is not part of this run, is asked for the image that {hosts} need"]
     whose = f"for itself and {', '.join(build['others'])}" if build["others"] else "for itself alone"
     found = [f"{build['builder']} builds the image of profile {', '.join(build['profiles'])}, {whose}"]
     if build["serves"]:
@@ -149,7 +154,15 @@ def told(published: Mapping[str, Any], external: Mapping[str, str] | None = None
         "ca": str(published.get("ca") or ""),
         "images": images,
         "models": list(published.get("models") or []),
+        "at": time.time(),  # facts of the builder's from before do not know of it
     }
+
+
+def failures(build: Mapping[str, Any], lab: Mapping[str, Any] | None) -> list[Check]:
+    """Why the hosts that need an image get none; `lab` is what the builder has told."""
+    found = list((lab or {}).get("problems") or build["problems"])
+    whose = f"{build['builder']}, which builds the image: " if build["builder"] else ""
+    return [problem(each["id"], f"{whose}{each['evidence']}", each["remedy"]) for each in found]
 
 
 def _recipe(tag: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.navilab.webui.plugins.plugin_utils._builder import asked, choose, lines, told
+from ansible_collections.navilab.webui.plugins.plugin_utils._builder import asked, choose, failures, lines, told
 
 LAB = {"node1": "10.0.0.1", "node2": "10.0.0.2", "node3": "10.0.0.3"}
 RECIPE = 12 * "a"
@@ -77,7 +77,9 @@ def test_nobody_can(changes: dict[str, Any], more: dict[str, Any], check: str, r
 
 def test_what_a_registry_has_is_told_by_recipe() -> None:
     published = {"address": "10.0.0.1:5000", "ca": "PEM", "images": {f"rocm7-{RECIPE}": "sha256:1"}, "models": ["f"]}
-    assert told(published) == {
+    assert told(published)["at"] > 0
+    assert {**told(published), "at": 0} == {
+        "at": 0,
         "registry": "10.0.0.1:5000",
         "ca": "PEM",
         "images": {RECIPE: "10.0.0.1:5000/navilab/webui@sha256:1"},
@@ -98,3 +100,21 @@ def test_a_builder_outside_of_the_run_is_asked() -> None:
     assert (none["id"], none["remedy"]) == ("image_build", "run without --limit, or with node1 in it")
     # Another host may have been it, and is not: one of the run builds.
     assert asked(choose(offers(node1=None), LAB), [{"address": ""}]) == {}
+
+
+def test_who_gets_no_image_is_told_whose_fault_it_is() -> None:
+    build = choose(offers(), LAB)
+    assert (build["needs"], failures(build, None), failures(build, {"images": {}})) == (
+        ["node1", "node2", "node3"],
+        [],
+        [],
+    )
+    (found,) = failures(build, {"problems": [{"id": "disk_space", "evidence": "7 MiB", "remedy": "more"}]})
+    assert (found["id"], found["evidence"]) == ("disk_space", "node1, which builds the image: 7 MiB")
+    (nobody,) = failures(choose(offers(), LAB, wanted="node9"), None)
+    assert nobody["evidence"].startswith("image_builder is 'node9'")
+
+
+def test_a_builder_outside_of_the_run_is_said_to_be_asked() -> None:
+    (line,) = lines(choose(offers(node1=None), LAB, wanted="node1"))
+    assert line == "node1, which is not part of this run, is asked for the image that node2, node3 need"
