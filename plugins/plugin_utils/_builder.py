@@ -29,9 +29,9 @@ class Offer(TypedDict):
 
 
 class Build(TypedDict):
-    """The work of one builder, none where `profiles` is empty. `needs` are the hosts that need an image, `others` those of
-    them that need it from there, for which it runs the registry where `serves`; `ask` are hosts outside of the run, one
-    of which may be the builder; `problems` say why nobody builds."""
+    """The work of one builder, none where `profiles` is empty. `needs` are the hosts that need an image, `others` those
+    of them that need it from there, for which it runs the registry where `serves`; `ask` are hosts outside of the run,
+    one of which may be the builder; `problems` say why nobody builds."""
 
     builder: str
     profiles: list[str]
