@@ -19,7 +19,14 @@ SOURCE = {
     "name": "BLIP", "url": f"file://{LOGIN}host/BLIP.git", "commit": "0" * 40, "prefix": "/x", "exclude": [],
     "prepare": "", "path": "sources/BLIP.tar",
 }  # fmt: skip
-BUILD = {"profile": "cpu", "missing_sources": [SOURCE], "missing_wheels": [], "make_base": False}
+BUILD = {
+    "profile": "cpu",
+    "image": "navilab/webui:cpu-1",
+    "data": {},
+    "missing_sources": [SOURCE],
+    "missing_wheels": [],
+    "make_base": False,
+}
 
 
 def play(place: Path, tasks: list[dict[str, Any]], **variables: Any) -> tuple[int, str]:
