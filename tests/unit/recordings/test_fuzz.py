@@ -225,7 +225,8 @@ def garble_archive(folder: Path, chance: random.Random) -> Path:
         data = data[:at] + chance.randbytes(chance.choice([1, 50])) + data[at + 1 :]
     elif kind in (2, 3):
         for _ in range(chance.randrange(1, 30)):
-            start = 512 * chance.randrange(max(len(plain) // 512, 1)) if kind == 2 else chance.randrange(max(len(plain), 1))
+            size = max(len(plain), 1)
+            start = 512 * chance.randrange(max(size // 512, 1)) if kind == 2 else chance.randrange(size)
             for at in range(start, min(start + chance.choice([1, 12, 100]), len(plain))):
                 plain[at] = chance.choice([0, 0x2F, 0x2E, 0x37, 0x80, 0xFF, chance.randrange(256)])
         data = gzip.compress(bytes(plain), 1)
