@@ -287,9 +287,7 @@ def _lab(variables: Mapping[str, Any], templar: Any) -> dict[str, Any]:
     told = variables.get("navilab_lab")
     if told is None and build.get("builder") and build["builder"] in variables.get("hostvars", {}):
         told = variables["hostvars"][build["builder"]].get("navilab_lab")
-    found = templar.template(told or {})
-    problems = build.get("problems") or []
-    return {"builder": build.get("builder", ""), **({"problems": problems} if problems else {}), **found}
+    return _builder.as_told(build, templar.template(told or {}))
 
 
 _REACH = (

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any
 
-from ansible_collections.navilab.webui.plugins.filter._image_recipe import BASE
+from ansible_collections.navilab.webui.plugins.plugin_utils._image_recipe import BASE
 
 DOCUMENTATION = r"""
 name: _image_plan

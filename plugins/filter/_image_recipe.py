@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any
+
+from ansible_collections.navilab.webui.plugins.plugin_utils._image_recipe import image_recipe
 
 DOCUMENTATION = r"""
 name: _image_recipe
@@ -48,89 +48,6 @@ _value:
       fetched to.
   type: dict
 """
-
-WEBUI = "/opt/stable-diffusion-webui"
-MEND = "mend_webui.py"  # of the role's files, for the webui's own tree
-BASE = "navilab/webui-base"
-# Beside Python: tcmalloc against growing memory, OpenMP for torch, git for who installs extensions.
-BASE_PACKAGES = ("ca-certificates", "git", "libgomp1", "libtcmalloc-minimal4", "python3")
-
-
-def digest(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _source(kind: str, prefix: str, wanted: dict[str, Any]) -> dict[str, Any]:
-    """One source: a tar file with the tree of a commit below `prefix`, named by what is in it."""
-    exclude, prepare = list(wanted.get("exclude", [])), wanted.get("prepare", "")
-    name = f"{wanted['name']}-{digest(wanted['commit'], prefix, exclude, prepare)}"
-    return {
-        "kind": kind,
-        "name": wanted["name"],
-        "url": wanted["url"],
-        "commit": str(wanted["commit"]),  # YAML makes a number of 40 digits
-        "exclude": exclude,
-        "prepare": prepare,
-        "prefix": prefix,
-        "path": f"sources/{name}.tar",
-    }
-
-
-def image_recipe(profile: str, settings: dict[str, Any]) -> dict[str, Any]:
-    data = settings["profiles"][profile]
-    extensions = settings["extensions"]
-    sources = [
-        _source("clip", "/build/CLIP", {"name": "CLIP", **settings["clip"]}),
-        _source("webui", WEBUI, {"name": "stable-diffusion-webui", "prepare": MEND, **settings["webui"]}),
-        *(_source("repository", f"{WEBUI}/repositories/{each['name']}", each) for each in settings["repositories"]),
-        *(_source("extension", f"{WEBUI}/extensions-builtin/{each['name']}", each) for each in extensions),
-    ]
-
-    # torch from its own index, all else from the lock of the image's Python; what extensions add is a lock of its own.
-    lock = f"py{data['python'].replace('.', '')}"
-    names = ["pip", lock, *([f"{lock}-extensions"] if any(each.get("packages") for each in extensions) else [])]
-    wheels = [
-        {
-            "name": "torch",
-            "requirements": data["torch"],
-            "path": f"wheels/torch-{digest(data['torch'], data['python'])}",
-        },
-        *(
-            {
-                "name": {"pip": "pip", lock: "webui"}.get(name, "extensions"),
-                "lock": settings["locks"][name],
-                "path": f"wheels/{name}-{digest(settings['locks'][name], data['python'])}",
-            }
-            for name in names
-        ),
-    ]
-
-    packages = sorted({*BASE_PACKAGES, *data.get("packages", [])})
-    made = not data.get("base")
-    base_digest = digest(settings["debian_suite"], packages)
-    base = data["base"] if not made else f"{BASE}:{settings['debian_suite']}-{base_digest}"
-    parts = {
-        "base": base,
-        "sources": [source["path"] for source in sources],
-        "wheels": [wheel["path"] for wheel in wheels],
-        "profile": {key: value for key, value in data.items() if key not in ("index", "cost")},
-        "arguments": [each.get("arguments", []) for each in extensions],
-        "tokenizer": settings["tokenizer_digest"],
-        "files": settings["files_digest"],
-    }
-    return {
-        "profile": profile,
-        "data": data,
-        "recipe": digest(parts),
-        "image": f"navilab/webui:{profile}-{digest(parts)}",
-        "base": base,
-        "base_made": made,
-        "base_packages": packages,
-        "sources": sources,
-        "wheels": wheels,
-        "tokenizer": f"tokenizer-{settings['tokenizer_digest']}" if settings["tokenizer_digest"] else "",
-        "arguments": [word for each in extensions for word in each.get("arguments", [])],
-    }
 
 
 class FilterModule:

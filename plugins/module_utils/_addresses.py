@@ -23,6 +23,8 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ._escape import without_login
+
 "host".encode("idna")  # which Python reads from its own files, that a process with fewer rights may not reach by then
 TIMEOUT = 60.0
 """Seconds without a byte after which a connection counts as broken."""
@@ -76,7 +78,7 @@ class Answer(NamedTuple):
 
 def open_url(url: str) -> str:
     """An address as it may be shown: without login, query and fragment, where tokens are."""
-    return re.sub(r"[?#].*", "", re.sub(r"://[^/\s]*@", "://", url), flags=re.DOTALL)
+    return re.sub(r"[?#].*", "", without_login(url), flags=re.DOTALL)
 
 
 def parse(url: str) -> Address:

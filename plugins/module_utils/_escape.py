@@ -1,10 +1,11 @@
 # Copyright: navilab.webui contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host says, as one line that no terminal obeys."""
+"""What a host says, as one line that no terminal obeys, and addresses without what is secret in them."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _STRANGE = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
@@ -21,3 +22,9 @@ def clean(text: object) -> str:
         char if unicodedata.category(char) not in _STRANGE else " " if char in "\n\t" else ascii(char)[1:-1]
         for char in said
     ).strip()
+
+
+def without_login(text: str) -> str:
+    """``https://bob:secret@host/x`` as ``https://host/x``, wherever in the text it stands; a token alone goes too."""
+    # Up to the last @ before the path: a password that nobody encoded may have one, or any of #?:
+    return re.sub(r"://[^/\s]*@", "://", text)

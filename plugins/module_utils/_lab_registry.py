@@ -23,6 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
+from ._registry import MANIFESTS
+
 RECORD = "/var/lib/navilab/registry.json"
 CONFIG = "/etc/navilab/registry"
 CA, CA_KEY = f"{CONFIG}/ca.crt", f"{CONFIG}/ca.key"
@@ -36,14 +38,6 @@ LOOPBACK = "127.0.0.1"
 IMAGES, MODELS = "navilab/webui", "navilab/models"
 _TIMEOUT = 10.0
 _LIMIT = 4 << 20
-_ACCEPT = ", ".join(
-    (
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    )
-)
 
 
 def endpoint(address: str, port: int) -> str:
@@ -224,7 +218,7 @@ def _images(serves: Serves, ca: str) -> dict[str, str]:
     for tag in _tags(serves, ca, IMAGES):
         with _named("pull", port):
             path = f"/v2/{IMAGES}/manifests/{tag}"
-            status, headers, _body = _ask(_secured(serves, port, ca), path, {"Accept": _ACCEPT}, "HEAD")
+            status, headers, _body = _ask(_secured(serves, port, ca), path, {"Accept": MANIFESTS}, "HEAD")
         digest = headers.get("Docker-Content-Digest", "")
         if status == 200 and digest:  # one without its manifest is none
             found[tag] = digest

@@ -20,7 +20,7 @@ from ._types import RegistryAnswer
 
 TIMEOUT = 5.0
 _LIMIT = 1 << 20
-_ACCEPT = ", ".join(
+MANIFESTS = ", ".join(
     (
         "application/vnd.oci.image.index.v1+json",
         "application/vnd.oci.image.manifest.v1+json",
@@ -183,7 +183,7 @@ def _ask(access: _Access, ref: Reference) -> RegistryAnswer:
     url = f"{access.base}/v2/{ref.repository}/manifests/{ref.target}"
     token = ""
     for _attempt in range(2):
-        request = urllib.request.Request(url, method="HEAD", headers={"Accept": _ACCEPT})  # noqa: S310 - the base is ours, or a mirror of daemon.json
+        request = urllib.request.Request(url, method="HEAD", headers={"Accept": MANIFESTS})  # noqa: S310 - the base is ours, or a mirror of daemon.json
         if token:
             request.add_unredirected_header("Authorization", f"Bearer {token}")
         try:

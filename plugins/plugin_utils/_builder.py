@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
 from ansible_collections.navilab.webui.plugins.module_utils._docker import engine_root
+from ansible_collections.navilab.webui.plugins.module_utils._lab_registry import IMAGES
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts
 
-from ._image_settings import REPOSITORY
+from ._steps import _webui_images
 from ._steps._base import Settings
 from ._text import problem
 
@@ -145,9 +146,7 @@ def told(published: Mapping[str, Any], external: Mapping[str, str] | None = None
     """The fact navilab_lab of what a builder's registry has (as registry_published says), or of references by tag at a
     registry of the user's own."""
     address = str(published.get("address") or "")
-    images = {
-        _recipe(tag): f"{address}/{REPOSITORY}@{digest}" for tag, digest in (published.get("images") or {}).items()
-    }
+    images = {_recipe(tag): f"{address}/{IMAGES}@{digest}" for tag, digest in (published.get("images") or {}).items()}
     images.update({_recipe(tag): reference for tag, reference in (external or {}).items()})
     return {
         "registry": address,
@@ -158,11 +157,14 @@ def told(published: Mapping[str, Any], external: Mapping[str, str] | None = None
     }
 
 
+def as_told(build: Mapping[str, Any], told: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a run knows of its lab: who was chosen (empty: nobody was), and what the builder has told, if anything."""
+    return {"builder": build.get("builder", ""), "problems": build.get("problems") or [], **(told or {})}
+
+
 def failures(build: Mapping[str, Any], lab: Mapping[str, Any] | None) -> list[Check]:
     """Why the hosts that need an image get none; `lab` is what the builder has told."""
-    found = list((lab or {}).get("problems") or build["problems"])
-    whose = f"{build['builder']}, which builds the image: " if build["builder"] else ""
-    return [problem(each["id"], f"{whose}{each['evidence']}", each["remedy"]) for each in found]
+    return _webui_images.failures(_webui_images.lab_of(as_told(build, lab)))
 
 
 def _recipe(tag: str) -> str:

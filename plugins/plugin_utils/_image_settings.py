@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible.utils.vars import merge_hash
+from ansible_collections.navilab.webui.plugins.module_utils._lab_registry import IMAGES
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "image"
 PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
 """Python of the Debian that a base is made from."""
 TOOLS = ("debian-archive-keyring", "git", "mmdebstrap", "python3-requests", "python3-venv")
 """Packages that fetch and make."""
-REPOSITORY = "navilab/webui"
 _TAKEN = (
     "state cache_dir debian_suite webui repositories clip extensions min_disk_mib tokenizer_cache registry repository"
 ).split()
@@ -39,7 +39,7 @@ def image_settings(variables: Mapping[str, Any]) -> dict[str, Any]:
         "files_digest": _files_digest(),
         "tokenizer_found": found,
         "tokenizer_digest": tree_digest(Path(cache)) if cache and found else "",
-        "names": [REPOSITORY, *([target] if variables["registry"] else [])],
+        "names": [IMAGES, *([target] if variables["registry"] else [])],
     }
 
 

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.navilab.webui.plugins.module_utils._escape import clean
+from ansible_collections.navilab.webui.plugins.module_utils._escape import clean, without_login
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check
 
 __all__ = ("clean", "clean_lines", "plan_lines", "problem", "problem_lines", "shown", "without_login")
@@ -34,12 +33,6 @@ def problem_lines(checks: Iterable[Mapping[str, Any]], host: str = "") -> list[s
         f"{prefix}{check['id']}: {check['evidence'].rstrip('.')}. Remedy: {check['remedy'].rstrip('.')}."
         for check in shown(checks)
     ]
-
-
-def without_login(text: str) -> str:
-    """``https://bob:secret@host/x`` as ``https://host/x``, wherever in the text it stands; a token alone goes too."""
-    # Up to the last @ before the path: a password that nobody encoded may have one, or any of #?:
-    return re.sub(r"://[^/\s]*@", "://", text)
 
 
 def problem(check: str, evidence: str, remedy: str) -> Check:

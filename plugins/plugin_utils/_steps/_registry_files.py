@@ -37,14 +37,18 @@ def config_of(instance: str) -> str:
     return f"{CONFIG}/{instance}.yml"
 
 
+def unit(instance: str) -> str:
+    return f"navilab-registry@{instance}.service"
+
+
 def drop_in(instance: str) -> str:
     """The directory of settings that only one instance's unit has."""
-    return f"{UNITS}/navilab-registry@{instance}.service.d"
+    return f"{UNITS}/{unit(instance)}.d"
 
 
 def enabled(instance: str) -> str:
     """The link that has systemd start it at boot."""
-    return f"{UNITS}/multi-user.target.wants/navilab-registry@{instance}.service"
+    return f"{UNITS}/multi-user.target.wants/{unit(instance)}"
 
 
 def store(settings: Settings, instance: str) -> str:

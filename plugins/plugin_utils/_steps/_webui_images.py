@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, TypedDict
 from urllib.parse import urlsplit
 
-from ansible_collections.navilab.webui.plugins.filter._image_problems import image_problems
-from ansible_collections.navilab.webui.plugins.filter._image_recipe import image_recipe
-from ansible_collections.navilab.webui.plugins.module_utils._types import Facts
+from ansible_collections.navilab.webui.plugins.module_utils._model import size_text
+from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts
 
+from .._image_recipe import image_problems, image_recipe
 from .._image_settings import PYTHONS, image_settings
+from .._text import problem
 from ._base import Settings
 
 RECIPE_LABEL = "navilab.webui.recipe"
@@ -80,6 +81,12 @@ def lab_of(value: Any) -> Lab:
             if isinstance(each, Mapping)
         ],
     }
+
+
+def failures(lab: Lab) -> list[Check]:
+    """Why hosts that need an image get none, with whose fault it is."""
+    whose = f"{lab['builder']}, which builds the image: " if lab["builder"] else ""
+    return [problem(each["id"], f"{whose}{each['evidence']}", each["remedy"]) for each in lab["problems"]]
 
 
 def through(lab: Lab, mirror: str) -> Lab:
@@ -186,18 +193,8 @@ def references(settings: Settings) -> list[str]:
 def build_sentence(profile: str, settings: Settings) -> str:
     """What it takes to have an image built."""
     recipe = settings["recipes"][profile]
-    size = f"about {size_text(recipe['download_mib'])} from " if recipe["download_mib"] else "from "
+    size = f"about {size_text(recipe['download_mib'] << 20)} from " if recipe["download_mib"] else "from "
     hosts = recipe["hosts"][:-1]
     listed = " and ".join([", ".join(hosts), recipe["hosts"][-1]] if hosts else recipe["hosts"]) or "files"
     takes = f", {recipe['minutes']} minutes or more" if recipe["minutes"] else ""
     return f"have the lab's builder build {recipe['image']}: {size}{listed}{takes}"
-
-
-def size_text(mib: float) -> str:
-    return f"{mib / 1024:.1f} GiB" if mib >= 1024 else f"{mib:.0f} MiB"
-
-
-def registry_of(reference: str) -> str:
-    """The registry of a reference; empty for an image of the engine's own."""
-    first, slash, _rest = reference.partition("/")
-    return first if slash and re.search(r"[.:]|^localhost$", first) else ""

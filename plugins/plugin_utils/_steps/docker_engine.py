@@ -93,6 +93,11 @@ class DockerEnginePlan(Plan):
     questions: Questions
 
 
+def ca_file(registry: str) -> str:
+    """Where the engine looks for the authority of a registry."""
+    return f"{CERTS_DIR}/{registry}/ca.crt"
+
+
 def settings(variables: Variables) -> Settings:
     """The variables, with the named keys of daemon.json among the others."""
     own = variables["docker_engine"]
@@ -167,7 +172,7 @@ def plan(facts: Facts, settings: Settings) -> DockerEnginePlan:
         plan["actions"].append(f"set {', '.join(changed_keys)} in {config_file}")
 
     for registry, pem in settings["registry_cas"].items():
-        path = f"{CERTS_DIR}/{registry}/ca.crt"
+        path = ca_file(registry)
         if differs(facts, path, pem):
             plan["writes"].append(_write(path, pem))
             plan["actions"].append(f"trust the CA of registry {registry}")

@@ -152,12 +152,8 @@ def plan(facts: Facts, settings: Settings) -> RegistryPlan:
     _plan_directories(facts, found, settings)
     _plan_files(facts, found, settings, record)
     _plan_tls(facts, found, settings, record)
-    if any(_strange(facts, record, path) for path in (LOGIN, HTPASSWD, ENVIRONMENT)) or record.get(
-        "login_port"
-    ) not in (
-        None,
-        settings["push_port"],
-    ):
+    moved = record.get("login_port") not in (None, settings["push_port"])
+    if moved or any(_strange(facts, record, path) for path in (LOGIN, HTPASSWD, ENVIRONMENT)):
         found["login"] = True
         found["actions"].append("make the login that the registry is written to with")
     found["seal"] = bool(found["login"] or found["tls"]["cert"] or any(each["secret"] for each in found["writes"]))
@@ -442,7 +438,7 @@ def _plan_units(facts: Facts, found: RegistryPlan, settings: Settings, record: M
     wanted = _files.ports(settings)
     written = _again(found) | set(found["files_absent"])
     for instance, port in wanted.items():
-        name = f"navilab-registry@{instance}.service"
+        name = _files.unit(instance)
         reads = _reads(settings, instance)
         why = "" if _runs(facts, instance) else f"start {name}"
         if not why and (written & reads or _newer(facts, instance, reads)):
@@ -458,7 +454,7 @@ def _plan_units(facts: Facts, found: RegistryPlan, settings: Settings, record: M
             found["actions"].append(why)
     for instance in _files.ALL:
         if instance not in wanted and (_runs(facts, instance) or file_of(facts, _files.enabled(instance))["exists"]):
-            name = f"navilab-registry@{instance}.service"
+            name = _files.unit(instance)
             found["units"].append({"name": name, "state": "stopped", "enabled": False})
             found["actions"].append(f"stop {name}")
     timer = [file_of(facts, path)["exists"] for path in (_files.TIMER_ENABLED, _files.TIMER_STAMP)]
@@ -530,7 +526,7 @@ def _absent(facts: Facts, found: RegistryPlan, record: dict[str, Any]) -> Regist
         return found
     for instance in _files.ALL:
         if any(file_of(facts, path)["exists"] for path in _of_instance(instance)):
-            name = f"navilab-registry@{instance}.service"
+            name = _files.unit(instance)
             found["units"].append({"name": name, "state": "stopped", "enabled": False})
     if file_of(facts, _files.TIMER_ENABLED)["exists"]:
         found["units"].append({"name": _files.GC_TIMER.rpartition("/")[2], "state": "stopped", "enabled": False})

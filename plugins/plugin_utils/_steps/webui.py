@@ -20,9 +20,9 @@ from . import _models
 from ._base import FORGET, Connection, Plan, Settings, Step, Variables, Wants, differs, file_of, is_installed
 from ._webui_container import BOARD_LABEL, LISTEN, SPEC_LABEL, Instance, container_of, fetched, selftest_container
 from ._webui_gpus import Choice, choose, numbers, remembered, suffix
-from ._webui_images import Lab, build_sentence, image_of, lab_of, recipes, references, registry_of, through
+from ._webui_images import Lab, build_sentence, failures, image_of, lab_of, recipes, references, through
 from ._webui_profiles import choose_profile, requirement_problems, requires_of, unmet
-from .docker_engine import CLIENT_PACKAGE
+from .docker_engine import CLIENT_PACKAGE, ca_file
 from .gpu_access import user_problems
 
 STOPPED = ("created", "exited", "dead")
@@ -35,8 +35,6 @@ _FORMS = {
     "hsa_override": (r"auto|none|[0-9]+\.[0-9]+\.[0-9]+", "auto, none or a version such as 10.3.0"),
     "memory_mib": (r"0|[1-9][0-9]{2,}", "0 or at least 100"),
 }
-CA_FILE = "/etc/docker/certs.d/{}/ca.crt"
-"""Where the engine looks for the authority of a registry."""
 
 
 class Trust(TypedDict):
@@ -112,7 +110,7 @@ def wants(settings: Settings) -> Wants:
             *(f"{data_dir}/{part}" for part in _paths.shared()),
             *(f"{data_dir}/{folder}" for folder in _models.folders(settings)),
             *_models.files(settings, data_dir),
-            *([CA_FILE.format(settings["lab"]["registry"])] if settings["lab"]["registry"] else []),
+            *([ca_file(settings["lab"]["registry"])] if settings["lab"]["registry"] else []),
         ],
         "disk": [
             settings["data_root"] or DEFAULT_ROOT,
@@ -159,8 +157,7 @@ def _unbuilt(found: WebuiPlan, lab: Lab) -> list[Check]:
     if not found["builds"]:
         return []
     if lab["problems"]:
-        whose = f"{lab['builder']}, which builds the image: " if lab["builder"] else ""
-        return [problem(each["id"], f"{whose}{each['evidence']}", each["remedy"]) for each in lab["problems"]]
+        return failures(lab)
     names = ", ".join(found["builds"])
     builder = lab["builder"]
     if not builder:
@@ -395,9 +392,11 @@ def _trust(facts: Facts, settings: Settings, images: Iterable[str]) -> Trust | N
     """What makes the lab's registry trusted where images or models come from it; None where docker_engine sees to it,
     or nothing comes from there."""
     registry, ca = settings["lab"]["registry"], settings["lab"]["ca"]
-    if not ca or registry in settings["registry_cas"] or registry not in map(registry_of, images):
+    if not ca or registry in settings["registry_cas"]:
         return None
-    path = CA_FILE.format(registry)
+    if not any(image.startswith(f"{registry}/") for image in images):
+        return None
+    path = ca_file(registry)
     return {"registry": registry, "path": path, "content": ca, "write": differs(facts, path, ca)}
 
 

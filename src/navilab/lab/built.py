@@ -29,21 +29,18 @@ def make(folder: Path, mirrors: Path | None) -> tuple[Path, dict[str, Any]]:
     if mirrors is None:
         recipe = small.variables(small.make(folder))
     else:
-        folder.mkdir(parents=True, exist_ok=True)
         recipe = real.variables(mirrors) | real.torch_index()
-        (folder / "mirrors").mkdir(exist_ok=True)
+        (folder / "mirrors").mkdir(parents=True, exist_ok=True)
         for bundle in mirrors.glob("*.bundle"):
             (folder / "mirrors" / bundle.name).write_bytes(bundle.read_bytes())
-        text = json.dumps(recipe).replace(f"{mirrors}/", f"{folder}/mirrors/")
-        tokenizer = {key: value for key, value in recipe.items() if key == "image_tokenizer_cache"}  # the controller's
-        recipe = {**json.loads(text), **tokenizer}
         if "image_torch_index" in recipe:
             recipe["image_wheel_dir"] = str(_torch(folder / "wheels"))
     (folder / CA).write_bytes(Path(ssl.get_default_verify_paths().cafile or "/dev/null").read_bytes())
-    tokenizer = {key: value for key, value in recipe.items() if key == "image_tokenizer_cache"}
-    moved = json.loads(json.dumps(recipe).replace(f"{folder}/", f"{SOURCES}/"))
-    moved.pop("image_profiles")  # what is built is for the plans to say
-    return folder, {**moved, **tokenizer, "image_ca_bundle": f"{SOURCES}/{CA}", "webui_image": ""}
+    kept = {key: recipe.pop(key) for key in ("image_tokenizer_cache",) if key in recipe}  # the controller's
+    recipe.pop("image_profiles")  # what is built is for the plans to say
+    text = json.dumps(recipe).replace(f"{folder}/", f"{SOURCES}/")
+    text = text.replace(f"{mirrors}/", f"{SOURCES}/mirrors/") if mirrors else text
+    return folder, {**json.loads(text), **kept, "image_ca_bundle": f"{SOURCES}/{CA}", "webui_image": ""}
 
 
 def _torch(folder: Path) -> Path:
