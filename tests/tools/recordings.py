@@ -13,6 +13,7 @@ import argparse
 import base64
 import io
 import json
+import os
 import posixpath
 import re
 import shutil
@@ -455,10 +456,16 @@ def _space(host: Host, case: Case) -> None:
         }  # fmt: skip
 
 
+def below(folder: Path) -> list[Path]:
+    """What a folder has, sorted, links as they are: rglob of Python 3.12 and later goes through some of them."""
+    found = os.walk(folder) if not folder.is_symlink() else ()
+    return sorted(Path(where, name) for where, folders, files in found for name in (*folders, *files))
+
+
 def pack(folder: Path, archive: Path) -> Path:
     """A recording's archive, as `navilab record` writes it."""
     with tarfile.open(archive, "w:gz") as tar:
-        for path in [folder / "recording.json", *sorted(folder.joinpath("root").rglob("*"))]:
+        for path in [folder / "recording.json", *below(folder / "root")]:
             entry = cast("tarfile.TarInfo | None", tar.gettarinfo(path, path.relative_to(folder).as_posix()))
             if entry is None:  # a socket
                 continue

@@ -57,7 +57,7 @@ DOCUMENTS = ("[" * 100000, '{"a":' * 50000, '{"answers": {"boot time": NaN}}', '
 
 
 def files_of(folder: Path, chance: random.Random) -> list[Path]:
-    found = [path for path in folder.joinpath("root").rglob("*") if not path.is_symlink() and path.is_file()]
+    found = [path for path in recordings.below(folder / "root") if not path.is_symlink() and path.is_file()]
     chance.shuffle(found := sorted(found))
     return found
 
@@ -134,7 +134,7 @@ def link(path: Path, chance: random.Random) -> None:
 
 def disturb(folder: Path, chance: random.Random) -> None:
     """Something else in place of a directory, or in it."""
-    found = sorted(path for path in folder.joinpath("root").rglob("*") if path.is_dir() and not path.is_symlink())
+    found = [path for path in recordings.below(folder / "root") if path.is_dir() and not path.is_symlink()]
     path = chance.choice(found or [folder / "root"])
     kind = chance.randrange(6)
     if kind == 0:
