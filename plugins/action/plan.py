@@ -67,6 +67,8 @@ class ActionModule(HostAction):
         steps = {name: step for name, step in STEPS.items() if name in arguments["steps"]}
 
         read, problems = self._variables(steps, variables)
+        if "preflight" in steps and (misspelt := _variables.misspelt(variables)):
+            result["warnings"] = misspelt
         if self._recorded:
             tests = arguments["forget_selftests"] or arguments["selftests"]
             applied = arguments["apply"] and "verify" not in steps
@@ -223,7 +225,9 @@ class ActionModule(HostAction):
             # One that is out of reach is no failed one: Ansible counts it as such.
             result.update(seen, **({} if seen.get("unreachable") else {"failed": True}))
             return None
-        result.update({key: seen[key] for key in ("warnings", "deprecations") if key in seen})
+        for key in ("warnings", "deprecations"):
+            if key in seen:
+                result[key] = [*result.get(key, []), *seen[key]]
         return {key: json.loads(json.dumps(seen[key])) for key in ("host", "answers") if key in seen}
 
     def _busy(self, facts: Facts, variables: Mapping[str, Any]) -> list[Check]:

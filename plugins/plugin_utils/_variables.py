@@ -9,6 +9,7 @@ parent process: what it has imported, Ansible's workers inherit.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +34,8 @@ RENAMED = dict.fromkeys(
     "navilab_waive (one dict, check id to reason; that of the self-test is selftest)",
 )
 """Variables that are gone, and what took their place."""
+PLAYBOOKS = ("navilab_serial", "navilab_max_fail_percentage", "navilab_recorded", "navilab_record_path", "navilab_lab")
+"""Variables of the playbooks, which no role has."""
 
 
 class Role(NamedTuple):
@@ -150,6 +153,16 @@ def read(
         settings[name] = {key.removeprefix(role.prefix): value for key, value in values.items()}
     problems += [_bad(old, f"it is now {new}") for old, new in RENAMED.items() if old in variables]
     return settings, problems
+
+
+def misspelt(names: Iterable[str]) -> list[str]:
+    """Variables that begin as ours do and are almost one of ours, with what was probably meant. Others may have names
+    of their own that begin so."""
+    ours = [*DEFAULTS, *PLAYBOOKS, *(key for role in KNOWN.values() for key in role.specs)]
+    prefixes = tuple(role.prefix for role in KNOWN.values())
+    strange = sorted({name for name in names if name.startswith(prefixes)}.difference(ours, RENAMED))
+    meant = {name: difflib.get_close_matches(name, ours, n=1, cutoff=0.87) for name in strange}
+    return [f"{name} is no variable of this collection: {near[0]} is" for name, near in meant.items() if near]
 
 
 def _misfits(key: str, value: Any, spec: Mapping[str, Any]) -> list[Check]:

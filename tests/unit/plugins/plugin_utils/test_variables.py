@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -154,3 +155,32 @@ def test_defaults_equal_specs(name: str) -> None:
     assert plain == documented(role.specs)
     assert all(key.startswith(role.prefix) for key in role.specs)
     assert all(key.startswith((role.prefix, f"__{name}_")) for key in role.constants)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("webui_prot", "webui_port"),
+        ("webui_model", "webui_models"),
+        ("docker_engine_restart", "docker_engine_restart_ok"),
+        ("navilab_serail", "navilab_serial"),
+        ("webui_servers", ""),  # a variable of the user's own
+        ("webui_port", ""),
+        ("ansible_prot", ""),
+        ("navilab_lab_model", ""),
+    ],
+)
+def test_a_misspelt_variable_is_told(name: str, meant: str) -> None:
+    found = _variables.misspelt([name, "inventory_hostname"])
+    assert found == ([f"{name} is no variable of this collection: {meant} is"] if meant else [])
+
+
+def test_no_variable_of_ours_is_misspelt() -> None:
+    text = "\n".join(
+        path.read_text(encoding="utf-8")
+        for folder in ("playbooks", "roles", "inventory", "molecule", "src")
+        for path in (_variables.ROLES.parent / folder).rglob("*")
+        if path.suffix in (".yml", ".py")
+    )
+    names = set(re.findall(r"\b[a-z]+_[a-z0-9_]+\b", text)) - {"image_build", "navilab_record"}  # a check, a result
+    assert not _variables.misspelt(names)
