@@ -27,6 +27,7 @@ Kind = Literal["ok", "ignored", "failed", "unreachable"]
 
 PLAN = "navilab.webui.plan"
 HEADER = ("HOST", "BOARD", "VRAM", "PROFILE", "URL", "RESULT")
+CHECKS_HEADER = ("HOST", "CHECK", "STATUS", "EVIDENCE")
 SELFTEST_HEADER = ("HOST", "BOARD", "PROFILE", "IMAGE", "PRECISION", "RESULT")
 LOCALHOST = frozenset({"localhost", "127.0.0.1", "::1"})
 IDS = 3
@@ -265,6 +266,27 @@ def table(reports: Iterable[HostReport]) -> str:
 def selftest_table(reports: Iterable[HostReport]) -> str:
     """One row a tested image and board."""
     return _lay_out([SELFTEST_HEADER, *(row for report in reports for row in _selftest_rows(report))])
+
+
+def checks_table(reports: Iterable[HostReport]) -> str:
+    """One row a check, whole."""
+    return _lay_out(
+        [
+            CHECKS_HEADER,
+            *(
+                (report.name, clean(check["id"]), check["status"], clean(check["reason"] or check["evidence"]))
+                for report in reports
+                for check in report.all_checks
+            ),
+        ]
+    )
+
+
+def counted(checks: Iterable[Check]) -> str:
+    """How many checks ended how: `30 checks passed, 1 failed, 2 skipped`."""
+    statuses = [check["status"] for check in checks]
+    more = [f"{statuses.count(word)} {word}" for word in ("failed", "waived", "skipped") if word in statuses]
+    return ", ".join([f"{statuses.count('ok')} checks passed", *more])
 
 
 def shorten(text: str, width: int = WIDTH) -> str:

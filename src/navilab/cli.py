@@ -1,5 +1,5 @@
-"""The command line: `navilab site|verify|selftest|plan|remove` run a playbook, `navilab image` is about the webui's
-image, `navilab lab` keeps the embedded lab."""
+"""The command line: `navilab site|verify|selftest|plan|remove` run a playbook, `navilab report` tells of a run that has
+ended, `navilab image` is about the webui's image, `navilab lab` keeps the embedded lab."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from rich.console import Console
 
 from navilab import __version__, run
 from navilab.events import Status
-from navilab.run import ROOT, Exit, Job, Outcome
+from navilab.owner import give_to_owner
+from navilab.run import ROOT, RUNS, Exit, Job, Outcome
 from navilab.screen import Screen
 
 PLAYBOOKS = {
@@ -33,6 +34,7 @@ PLAYBOOKS = {
     "plan": ("playbooks/plan.yml", "show what `site` would decide for each host"),
     "remove": ("playbooks/remove.yml", "take out what `site` put in; data stays"),
 }
+REPORTED = ("site", "verify")
 JUDGES = ("plan", "verify")
 """Commands that change nothing, for which a recording does."""
 VARIABLE = "navilab_recorded"
@@ -88,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
     for name, (playbook, purpose) in PLAYBOOKS.items():
         _add_playbook(commands, name, playbook, purpose)
     _add_record(commands)
+    _add_report(commands)
     _add_image(commands)
     try:
         from navilab.lab.cli import add_parser
@@ -111,11 +114,17 @@ def _add_playbook(commands: Any, name: str, playbook: str, purpose: str) -> None
     if name in JUDGES:
         command.add_argument("--recorded", nargs="+", action="extend", type=_path, default=[], metavar="FILE",
             help="recordings (navilab record), judged in place of hosts, without an inventory")  # fmt: skip
+    if name in REPORTED:
+        command.add_argument("--report", type=_path, metavar="PATH",
+            help="write a page about this run there, and its JSON beside it")  # fmt: skip
+    if name == "verify":
+        command.add_argument("--checks", action="store_true", help="show each check of each host")
     if name in ("plan", "verify", "selftest"):
         command.add_argument("--json", action="store_true", help="print one JSON document, progress on stderr")
     command.set_defaults(
-        run=run_playbook, command=command.prog.removeprefix("navilab "), playbook=playbook, json=False, recorded=[]
-    )
+        run=run_playbook, command=command.prog.removeprefix("navilab "), playbook=playbook, json=False, recorded=[],
+        report=None, checks=False,
+    )  # fmt: skip
 
 
 def _path(text: str) -> Path:
@@ -137,6 +146,39 @@ def _record(arguments: argparse.Namespace) -> int:
     arguments.limit = f"{arguments.limit}:&{arguments.host}" if arguments.limit else arguments.host
     arguments.extra_vars.append(json.dumps({"navilab_record_path": str(arguments.output.absolute())}))
     return run_playbook(arguments)
+
+
+def _add_report(commands: Any) -> None:
+    purpose = "write a page about a run that has ended: hosts, checks, changes, times"
+    command = commands.add_parser(
+        "report", help=purpose, description=f"{purpose}. It needs no network, and holds names and addresses of the lab."
+    )
+    command.add_argument("name", nargs="?", default="latest", metavar="RUN",
+        help="name of a run in .navilab/runs, or its directory (default: the latest)")  # fmt: skip
+    command.add_argument("-o", "--output", type=_path, default=Path("navilab-report.html"), metavar="PATH",
+        help="the page (default: navilab-report.html); its JSON gets the same name with .json")  # fmt: skip
+    command.set_defaults(run=_report)
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    directory = RUNS / arguments.name  # of an absolute path that path
+    if not (directory / "job_events").is_dir():
+        known = sorted(path.name for path in RUNS.glob("[0-9]*")) if RUNS.is_dir() else []
+        raise UsageError(f"there is no run {arguments.name}. The latest are: {', '.join(known[-5:]) or 'none yet'}")
+    _write_report(directory.resolve(), arguments.output)
+    return Exit.OK
+
+
+def _write_report(directory: Path, path: Path) -> None:
+    from navilab import report  # which few commands need
+
+    try:
+        written = report.write(report.read(directory), path)
+    except OSError as error:
+        raise UsageError(f"the report can't be written: {error.strerror}: {error.filename}") from error
+    for each in written:
+        give_to_owner(each)
+    print(f"report: {' and '.join(map(str, written))}", file=sys.stderr)
 
 
 def _add_image(commands: Any) -> None:
@@ -169,9 +211,11 @@ def run_playbook(arguments: argparse.Namespace) -> int:
             ask_passwords(arguments),
         )
         console = Console(stderr=arguments.json, highlight=False)
-        with Screen(console, verbatim=arguments.verbose > 0) as screen:
+        with Screen(console, verbatim=arguments.verbose > 0, checks=arguments.checks) as screen:
             outcome = run.run(job, screen.watch)
     screen.finish(outcome, again=f"navilab {arguments.command}")
+    if arguments.report:
+        _write_report(outcome.directory, arguments.report)
     if arguments.json:
         print(json.dumps(document(outcome), indent=2))
     return outcome.exit

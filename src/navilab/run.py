@@ -32,6 +32,9 @@ from navilab.owner import give_to_owner
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout: the driver runs the playbooks that lie beside it."""
 
+RUNS = ROOT / ".navilab" / "runs"
+"""Where each run leaves its log and its events."""
+
 REPORT = "navilab.webui.report"
 """The callback that says at the end what came of each host."""
 
@@ -149,7 +152,7 @@ def run(
     job: Job,
     watch: Callable[[events.Run, events.Event, events.Notes], None],
     *,
-    runs: Path = ROOT / ".navilab" / "runs",
+    runs: Path = RUNS,
 ) -> Outcome:
     """Run a job to its end; `watch` is called with each new state, the event behind it and its notes."""
     directory = new_directory(runs, job.command.replace(" ", "-"))

@@ -7,7 +7,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from ansible_collections.navilab.webui.plugins.plugin_utils._report import causes, remarks, tables, ways
+from ansible_collections.navilab.webui.plugins.plugin_utils._report import (
+    causes,
+    checks_table,
+    counted,
+    remarks,
+    tables,
+    ways,
+)
 from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
@@ -36,11 +43,19 @@ PLAIN_MARK = {Status.OK: "+", Status.CHANGED: "+", Status.FAILED: "x", Status.UN
 
 
 class Screen:
-    """Watches a run. `verbatim` shows Ansible's own output instead (-v)."""
+    """Watches a run. `verbatim` shows Ansible's own output instead (-v), `checks` each check at the end."""
 
-    def __init__(self, console: Console, *, verbatim: bool = False, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        console: Console,
+        *,
+        verbatim: bool = False,
+        checks: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._console = console
         self._verbatim = verbatim
+        self._checks = checks
         self._clock = clock
         self._run = Run()
         self._spinners: dict[str, Spinner] = {}
@@ -99,6 +114,10 @@ class Screen:
                     self._print("\n".join(rows))
             if table := tables(run.reports):
                 self._print(f"\n{table}")
+            if self._checks:
+                self._print(f"\n{checks_table(run.reports)}")
+            if checks := [check for report in run.reports for check in report.checks]:
+                self._print(f"\n{counted(checks)}")
             if lines := remarks(run.reports):
                 self._print("\n".join(["", *lines]))
             if lines := ways(run.reports):
