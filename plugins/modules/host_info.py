@@ -53,6 +53,33 @@ options:
           - Port on the host.
         type: int
         required: true
+  gateways:
+    description:
+      - Gateways to ask over TLS, without a login.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description:
+          - Name that it is asked by, and that its certificate has to be good for.
+        type: str
+        required: true
+      address:
+        description:
+          - Address of the host's own that it listens on.
+        type: str
+        required: true
+      port:
+        description:
+          - Port that it listens on.
+        type: int
+        required: true
+      ca:
+        description:
+          - File of its certificate's authority; the system's authorities where it is empty.
+        type: str
+        default: ""
 seealso:
   - module: navilab.webui.dkms_info
   - module: navilab.webui.kfd_info
@@ -183,6 +210,10 @@ host:
     http:
       description: By webui, whether it answers, is C(ready) (C(/internal/ping) below 500 and a model listed), and how
         many models it lists.
+      type: dict
+    gateways:
+      description: By port, of O(gateways), the C(status) that it answers to who has no login, when its certificate
+        C(ends), in seconds since the epoch, and C(error).
       type: dict
     files:
       description: By path, what was asked with O(files).
