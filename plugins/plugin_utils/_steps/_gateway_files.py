@@ -66,17 +66,18 @@ def _block(name: str, lines: Sequence[str]) -> str:
     return "\n".join([f"{name} {{", *(f"    {line}" for line in lines), "}"])
 
 
-def _socket(number: int) -> str:
-    return f"unix:{RUN}/{number}.sock"
+def _socket(target: Target) -> str:
+    """By its name, which the log has then."""
+    return f"unix:{RUN}/{target.name or 'webui-' + target.url.rpartition(':')[2]}.sock"
 
 
-def _target(number: int, target: Target) -> str:
+def _target(target: Target) -> str:
     """A server behind a socket: so each target has its own scheme, name and headers, and all are balanced alike."""
-    lines = [f"listen {_socket(number)};", "client_max_body_size 0;", "access_log off;"]
+    lines = [f"listen {_socket(target)};", "client_max_body_size 0;", "access_log off;"]
     if target.name:
         lines += [
             f"proxy_set_header Host {target.name};",
-            'proxy_set_header Cookie "$navilab_known; $http_cookie";',
+            'proxy_set_header Cookie "$navilab_known; navilab_seat=$http_x_navilab_seat; $http_cookie";',
             'proxy_set_header Origin "";',
             "proxy_ssl_verify on;",
             "proxy_ssl_verify_depth 3;",
@@ -88,16 +89,17 @@ def _target(number: int, target: Target) -> str:
     else:
         lines += ["proxy_set_header Host $http_host;", 'proxy_set_header Authorization "";']
     lines += [
+        'proxy_set_header X-Navilab-Seat "";',
         "proxy_set_header Upgrade $http_upgrade;",
         "proxy_set_header Connection $navilab_connection;",
-        "proxy_connect_timeout 3s;",
+        "proxy_connect_timeout 5s;",
         f"location / {{ proxy_pass {target.url}; }}",
     ]
     return _block("server", lines)
 
 
-def _upstream(name: str, method: str, count: int) -> str:
-    servers = [f"server {_socket(number)} max_fails=1 fail_timeout=10s;" for number in range(1, count + 1)]
+def _upstream(name: str, method: str, targets: Sequence[Target]) -> str:
+    servers = [f"server {_socket(target)} max_fails=1 fail_timeout=10s;" for target in targets]
     return _block(f"upstream {name}", [f"zone {name} 64k;", method, *servers])
 
 
@@ -167,15 +169,15 @@ def configuration(settings: Settings, targets: Sequence[Target]) -> str:
         "proxy_send_timeout 10m;",
         "proxy_socket_keepalive on;",
         "proxy_set_header Host $http_host;",
+        "proxy_set_header X-Navilab-Seat $navilab_seat;",
         "proxy_set_header Upgrade $http_upgrade;",
         "proxy_set_header Connection $navilab_connection;",
         "proxy_next_upstream error timeout http_502 http_503 http_504;",
     ]
-    count = len(targets)
     parts = [
-        _upstream("navilab_page", "hash $navilab_seat consistent;", count),
-        _upstream("navilab_draw", "least_conn;", count),
-        *(_target(number, target) for number, target in enumerate(targets, 1)),
+        _upstream("navilab_page", "hash $navilab_seat consistent;", targets),
+        _upstream("navilab_draw", "least_conn;", targets),
+        *map(_target, targets),
         _block("server", [f"listen {listen} default_server{everything};", "server_name _;", "return 444;"]),
         _block("server", server),
     ]

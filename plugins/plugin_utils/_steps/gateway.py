@@ -224,6 +224,7 @@ def _mistaken(facts: Facts, settings: Settings) -> list[Check]:
     foreign = _files.is_number(listen) and facts["addresses"].get(listen) is False
     bad = [name for name in settings["names"] if not _is_name(name)]
     nameless = [peer["host"] for peer in peers if not peer["name"]]
+    lost = [peer["host"] for peer in peers if not _is_name(peer["address"])]
     apart = [peer["host"] for peer in peers if peer["ca_host"] != (settings["ca_host"] or settings["own"])]
     doors = [peer["host"] for peer in peers if peer["door"]]
     inside = _files.is_number(listen) and ipaddress.ip_address(listen).is_loopback
@@ -239,6 +240,7 @@ def _mistaken(facts: Facts, settings: Settings) -> list[Check]:
         ("gateway_upload_mib", settings["upload_mib"] < 1, f"{settings['upload_mib']} would let nothing in"),
         ("gateway_tries", settings["tries"] < 1, f"{settings['tries']} would let nobody in"),
         ("gateway_hosts", bool(nameless), f"{', '.join(nameless)} has no name that is no number in gateway_names"),
+        ("gateway_hosts", bool(lost), f"{', '.join(lost)} has an ansible_host that is neither name nor address"),
         ("gateway_hosts", bool(doors), f"{', '.join(doors)} has gateway_hosts of its own, and would be asked in turn"),
         ("gateway_ca_host", not settings["ca_known"], f"'{settings['ca_host']}' is no host of this inventory"),
         (
@@ -269,7 +271,9 @@ def _peers(settings: Settings) -> list[dict[str, Any]]:
                 "host": host,
                 "address": address,
                 "port": given["port"][number],
-                "name": next((name for name in names if not _files.is_number(name)), ""),  # nginx checks no number
+                "name": next(
+                    (name for name in names if _is_name(name) and not _files.is_number(name)), ""
+                ),  # nginx checks no number
                 "ca_host": given["ca_host"][number] or host,
                 "door": [other for other in given["hosts"][number] if other != host],
             }
