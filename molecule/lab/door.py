@@ -96,7 +96,7 @@ def draw(url: str, ca: str, login: tuple[str, str], count: int) -> dict[str, Any
 
 def guess(door: Door, url: str, ca: str, login: tuple[str, str]) -> dict[str, Any]:
     before = door.ask("/internal/ping")
-    statuses = [Door(url, ca, (login[0], f"guess-{number}")).ask("/") for number in range(80)]
+    statuses = [Door(url, ca, (login[0], f"guess-{number}")).ask("/") for number in range(120)]
     return {
         "wrong": sorted(set(statuses)),
         "taken": statuses.count(401),
