@@ -53,33 +53,6 @@ options:
           - Port on the host.
         type: int
         required: true
-  gateways:
-    description:
-      - Gateways to ask over TLS, without a login.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description:
-          - Name that it is asked by, and that its certificate has to be good for.
-        type: str
-        required: true
-      address:
-        description:
-          - Address of the host's own that it listens on.
-        type: str
-        required: true
-      port:
-        description:
-          - Port that it listens on.
-        type: int
-        required: true
-      ca:
-        description:
-          - File of its certificate's authority; the system's authorities where it is empty.
-        type: str
-        default: ""
 seealso:
   - module: navilab.webui.dkms_info
   - module: navilab.webui.kfd_info

@@ -239,6 +239,7 @@ def arguments(params: dict[str, Any]) -> tuple[dict[str, Any], Wanted]:
         "waive": params["waive"],
         "user": params["user"],
         "webuis": params["webuis"],
+        "gateway": params["gateways"][0] if params["gateways"] else None,
         "min_disk_mib": params["min_disk_mib"],
         "min_memory_mib": params["min_memory_mib"],
     }

@@ -45,7 +45,7 @@ _BULLSEYE = (
 PULLED = ("nginx-common", "python3-bcrypt", "python3-cffi-backend", *_BULLSEYE.split())
 MASK = "/etc/systemd/system/nginx.service"
 PASSWORD_AT_LEAST = 12
-_SHARED = {CA: "0644", CA_KEY: "0600", CERT: "0644", CERT_KEY: "0600", HTPASSWD: "0640", KNOWN: "0640"}
+_MODES = {CA: "0644", CA_KEY: "0600", CERT: "0644", CERT_KEY: "0600", HTPASSWD: "0640"}
 
 
 class Tls(TypedDict):
@@ -114,7 +114,7 @@ def wanted(asked: Mapping[str, Any] | None) -> WantedGateway | None:
 def wants(settings: Settings) -> Wants:
     found: Wants = webui.wants(settings["webui"])
     found["packages"] = [*found["packages"], *PACKAGES, *PULLED, *concerned(PACKAGES)]
-    ours = [*MADE, _files.CONF, _files.UNIT, _files.ENABLED, _files.PID, _files.CACHE, MASK, _files.RUN]
+    ours = [*MADE, KNOWN, _files.CONF, _files.UNIT, _files.ENABLED, _files.PID, _files.CACHE, MASK, _files.RUN]
     registry = [_lab_registry.CA, _lab_registry.CA_KEY]
     found["files"] = [*found["files"], *ours, *registry, *_directories()]
     found["groups"] = [_files.GROUP]
@@ -161,7 +161,7 @@ def plan(facts: Facts, settings: Settings) -> GatewayPlan:
     _plan_directories(facts, found)
     _plan_tls(facts, found, settings, record)
     _plan_files(facts, found, settings, record)
-    if _strange(facts, record, HTPASSWD) or _strange(facts, record, KNOWN) or _other_login(facts, settings):
+    if _strange(facts, record, HTPASSWD) or _other_login(facts, settings):
         found["login"] = True
         found["actions"].append(f"make the login of {settings['user']}")
     found["seal"] = bool(
@@ -318,12 +318,13 @@ def _plan_directories(facts: Facts, found: GatewayPlan) -> None:
 
 
 def _strange(facts: Facts, record: Mapping[str, Any], path: str) -> bool:
-    return _made.strange(facts, record, path, _SHARED[path], _files.GROUP if path == HTPASSWD else "root")
+    return _made.strange(facts, record, path, _MODES[path], _files.GROUP if path == HTPASSWD else "root")
 
 
 def _other_login(facts: Facts, settings: Settings) -> bool:
     """Whether the login that is there is not that of the variables: both its files come of one password."""
-    return bool(settings["known"] != file_of(facts, KNOWN)["sha256"])
+    seen = file_of(facts, KNOWN)
+    return (seen["sha256"], seen["mode"], seen["uid"], seen["gid"]) != (settings["known"], "0640", 0, 0)
 
 
 def _plan_tls(facts: Facts, found: GatewayPlan, settings: Settings, record: Mapping[str, Any]) -> None:
@@ -377,7 +378,7 @@ def _plan_files(facts: Facts, found: GatewayPlan, settings: Settings, record: Ma
     for path, variable in ((CA, "ca_cert"), (CERT, "cert"), (CERT_KEY, "key")):
         content = settings[variable]
         if content and (sha256(content) != file_of(facts, path)["sha256"] or _strange(facts, record, path)):
-            found["writes"].append(write(path, "", f"gateway_{variable}", _SHARED[path]))
+            found["writes"].append(write(path, "", f"gateway_{variable}", _MODES[path]))
     text = _files.configuration(settings, _targets(facts, settings))
     paths = [each["path"] for each in found["writes"]]
     if differs(facts, _files.CONF, text):
