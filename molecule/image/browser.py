@@ -58,9 +58,12 @@ return picture && picture.complete ? picture.naturalWidth : 0;
 def pin(door: SplitResult, ca: str) -> str:
     """The key of the door's certificate, which Python has verified, as Chromium takes it: it has a store of its own."""
     context = ssl.create_default_context(cafile=ca)
-    with socket.create_connection((str(door.hostname), door.port or 443), 10) as plain:
-        with context.wrap_socket(plain, server_hostname=door.hostname) as secured:
-            seen = x509.load_der_x509_certificate(secured.getpeercert(binary_form=True) or b"")
+    where = (str(door.hostname), door.port or 443)
+    with (
+        socket.create_connection(where, 10) as plain,
+        context.wrap_socket(plain, server_hostname=door.hostname) as secured,
+    ):
+        seen = x509.load_der_x509_certificate(secured.getpeercert(binary_form=True) or b"")
     key = seen.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return base64.b64encode(hashlib.sha256(key).digest()).decode()
 
