@@ -89,8 +89,8 @@ def main() -> int:
     options.binary_location = "/usr/bin/chromium"
     options.page_load_strategy = "none"  # the page asks for fonts of the internet, which may never come
     door = arguments.door
-    way = nullcontext(0) if door else forwarded(arguments.forward)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, way as port:
+    tunnel = nullcontext(0) if door else forwarded(arguments.forward)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, tunnel as port:
         known = [f"--ignore-certificate-errors-spki-list={pin(door, arguments.ca)}"] if door else []
         for flag in (*FLAGS, *known, f"--user-data-dir={profile}"):
             options.add_argument(flag)
