@@ -25,8 +25,8 @@ GET = (
     "/sdapi/v1/options /sdapi/v1/sd-models /sdapi/v1/memory /sdapi/v1/progress /sdapi/v1/cmd-flags /queue/status /info "
     "/config /file=config.json /file=modules/api/api.py /file/config.json /login /login_check /token /app_id "
     "/theme.css /startup-events /docs /redoc /openapi.json /proxy=http://127.0.0.1/ /%69nternal/sysinfo "
-    "//internal/sysinfo /x/..%2finternal/sysinfo /file=x/../config.json /file=%2e%2e/config.json /file=http:/x.example/y.png "
-    "/FILE=a.py"
+    "//internal/sysinfo /x/..%2finternal/sysinfo /file=x/../config.json /file=%2e%2e/config.json"
+    " /file=http:/x.example/y.png /FILE=a.py"
 ).split()
 POST = (
     "/sdapi/v1/txt2img /sdapi/v1/server-kill /sdapi/v1/server-stop /sdapi/v1/server-restart /internal/progress "
