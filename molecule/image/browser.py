@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Open the webui's page behind an `ssh -L` line in headless Chromium, type a prompt, press Generate, see the picture.
+"""Open the webui's page behind an `ssh -L` line, or behind a door whose login is on stdin, in headless Chromium, type a
+prompt, press Generate, see the picture.
 
 Needs Debian's chromium and chromium-driver.
 """
@@ -7,11 +8,19 @@ Needs Debian's chromium and chromium-driver.
 from __future__ import annotations
 
 import argparse
+import base64
+import hashlib
+import socket
+import ssl
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from urllib.parse import SplitResult, quote, urlsplit
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -46,6 +55,19 @@ return picture && picture.complete ? picture.naturalWidth : 0;
 """
 
 
+def pin(door: SplitResult, ca: str) -> str:
+    """The key of the door's certificate, which Python has verified, as Chromium takes it: it has a store of its own."""
+    context = ssl.create_default_context(cafile=ca)
+    where = (str(door.hostname), door.port or 443)
+    with (
+        socket.create_connection(where, 10) as plain,
+        context.wrap_socket(plain, server_hostname=door.hostname) as secured,
+    ):
+        seen = x509.load_der_x509_certificate(secured.getpeercert(binary_form=True) or b"")
+    key = seen.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(hashlib.sha256(key).digest()).decode()
+
+
 def whole(page: Chrome) -> bool:
     """Whether the page is there with all it calls; a broken one is loaded again."""
     state = page.execute_script(LOADED)
@@ -57,18 +79,28 @@ def whole(page: Chrome) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--forward", required=True, help="the ssh -L command")
+    way = parser.add_mutually_exclusive_group(required=True)
+    way.add_argument("--forward", help="the ssh -L command")
+    way.add_argument("--door", type=urlsplit, help="the address of a gateway")
+    parser.add_argument("--ca", help="file of who vouches for the door")
     parser.add_argument("--screenshot", required=True, type=Path, help="where to keep what was seen at the end")
     arguments = parser.parse_args()
     options = ChromeOptions()
     options.binary_location = "/usr/bin/chromium"
     options.page_load_strategy = "none"  # the page asks for fonts of the internet, which may never come
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, forwarded(arguments.forward) as port:
-        for flag in (*FLAGS, f"--user-data-dir={profile}"):
+    door = arguments.door
+    tunnel = nullcontext(0) if door else forwarded(arguments.forward)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, tunnel as port:
+        known = [f"--ignore-certificate-errors-spki-list={pin(door, arguments.ca)}"] if door else []
+        for flag in (*FLAGS, *known, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         with Chrome(options, ChromeService("/usr/bin/chromedriver")) as browser:
             wait = WebDriverWait(browser, SECONDS)
-            browser.get(f"http://127.0.0.1:{port}/")
+            if door:
+                login = ":".join(quote(part, safe="") for part in sys.stdin.read().strip().split(":", 1))
+                browser.get(f"https://{login}@{door.netloc}/internal/ping")
+                wait.until(lambda page: page.execute_script("return document.body?.innerText.trim()") == "{}")
+            browser.get(f"https://{door.netloc}/" if door else f"http://127.0.0.1:{port}/")
             try:
                 wait.until(whole)
                 prompt = browser.find_element(By.CSS_SELECTOR, "#txt2img_prompt textarea")

@@ -43,7 +43,7 @@ ARGUMENTS = {
     "selftests": {"type": "list", "elements": "dict", "default": []},
     "pulled": {"type": "list", "elements": "dict", "default": []},
 }
-READ = ("_common", "image", "gpu_access", "docker_engine", "webui")
+READ = ("_common", "image", "gpu_access", "docker_engine", "webui", "gateway")
 """Roles whose variables several steps read."""
 BRINGING = ("amdgpu_dkms", "firmware")
 SAID = ("actions", "warnings")
@@ -131,7 +131,7 @@ class ActionModule(HostAction):
             # All of the host's steps, not those of this call alone: a role may have run before the others are applied.
             "converged": not fact["due"] and not any(check["status"] == "failed" for check in checks),
             "shortcut": read["_common"]["shortcut"],
-            "reach": _reach.lines(_instances(plans), _connection(variables, self._templar)),
+            "reach": _reach.lines(_instances(plans), _connection(variables, self._templar), _gateway(known["plans"])),
         }
         applies = bool(arguments["apply"] and not arguments["selftests"])
         if applies:
@@ -181,7 +181,7 @@ class ActionModule(HostAction):
     ) -> dict[str, Any] | None:
         """One plan a step; None where the host had to be asked something more, and could not be."""
         records = known["facts"]["records"]
-        steps = {name: step for name, step in steps.items() if begins or not step.optional or records.get(name)}
+        steps = {name: step for name, step in steps.items() if begins or _belongs(step, settings[name], records)}
         plans = {name: step.plan(known["facts"], settings[name]) for name, step in steps.items()}
         questions = _answers.questions(plans, known["facts"])
         if not questions:
@@ -258,6 +258,10 @@ class ActionModule(HostAction):
                 self.ask("host_lock", {"state": "absent", "run": known["run"]}, variables)
 
 
+def _belongs(step: Step, settings: Settings, records: Mapping[str, Any]) -> bool:
+    return bool(not step.optional or records.get(step.name) or settings.get("wanted"))
+
+
 def _before(variables: Mapping[str, Any]) -> Mapping[str, Any]:
     """The host's fact `navilab` as an earlier call left it."""
     return (variables.get("ansible_facts") or {}).get("navilab") or {}
@@ -270,7 +274,7 @@ def _fact(known: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, A
     due = [name for name in STEPS if name in found]
     return {
         "state": _fresh.write(known),
-        "plans": {name: _digest(plan) for name, plan in plans.items()},
+        "plans": {name: _digest(plan, _gateway(plans)) for name, plan in plans.items()},
         "due": due,
         "together": together(plans, due, variables),
         "applied": known["applied"],
@@ -283,6 +287,11 @@ def _fact(known: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, A
 
 def _instances(plans: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     return list(plans["webui"]["instances"]) if "webui" in plans else []
+
+
+def _gateway(plans: Mapping[str, Mapping[str, Any]]) -> str:
+    """The address that the webuis are reached at; "" for that of each."""
+    return str(plans["gateway"]["url"]) if "gateway" in plans else ""
 
 
 def _lab(variables: Mapping[str, Any], templar: Any) -> dict[str, Any]:
@@ -319,23 +328,27 @@ def _show(host: str, plans: Mapping[str, Mapping[str, Any]]) -> None:
 _ROW = ("name", "bdf", "board_name", "vram_mib", "profile", "profile_reason", "image", "url", "selftest")
 
 
+def _row(instance: Mapping[str, Any], gateway: str) -> dict[str, Any]:
+    return {key: gateway if key == "url" and gateway else instance[key] for key in _ROW}
+
+
 def _sayable(plan: Mapping[str, Any]) -> dict[str, Any]:
     """A plan with the fields that tasks obey as they are, and what is said of them as it is shown."""
     said = {key: list(map(clean, plan[key])) for key in SAID}
     return {**plan, **said, "problems": shown(plan["problems"])}
 
 
-def _digest(plan: Mapping[str, Any]) -> dict[str, Any]:
+def _digest(plan: Mapping[str, Any], gateway: str) -> dict[str, Any]:
     """What the table and a person want of a plan. All of it goes with the call of its role: each value that travels
     costs Ansible time on the controller, which copies a result several times."""
     found: dict[str, Any] = {key: list(map(clean, plan[key])) for key in SAID}
     if "instances" in plan:
-        found["instances"] = [{key: each[key] for key in _ROW} for each in plan["instances"]]
+        found["instances"] = [_row(each, gateway) for each in plan["instances"]]
     return found
 
 
 def _serves(plans: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The host's row in the table, for a failure, which takes no facts along: one entry a webui, else one a GPU."""
-    return [{key: each[key] for key in _ROW} for each in _instances(plans)] or [
+    return [_row(each, _gateway(plans)) for each in _instances(plans)] or [
         {"bdf": board["bdf"], "board_name": board["name"], "vram_mib": board["vram_mib"]} for board in facts["boards"]
     ]

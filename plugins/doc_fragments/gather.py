@@ -57,6 +57,33 @@ options:
     type: list
     elements: str
     default: []
+  gateways:
+    description:
+      - Gateways to ask over TLS, without a login.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description:
+          - Name that it is asked by, and that its certificate has to be good for.
+        type: str
+        required: true
+      address:
+        description:
+          - Address of the host's own that it listens on.
+        type: str
+        required: true
+      port:
+        description:
+          - Port that it listens on.
+        type: int
+        required: true
+      ca:
+        description:
+          - File of its certificate's authority; the system's authorities where it is empty.
+        type: str
+        default: ""
 notes:
   - Root sees more than others do, namely the kernel log, PCI configuration space, the engine's socket and other users'
     processes.

@@ -22,9 +22,10 @@ from ._machine import gather_disk, gather_files, gather_memory, gather_records
 from ._net import listeners, own_addresses, probe
 from ._paths import expand
 from ._sysfs import UNKNOWN, Recorder, Tree
-from ._types import Container, Docker, Facts, Http, PortFacts, RegistryAnswer
+from ._types import Container, Docker, Facts, GatewayAnswer, Http, PortFacts, RegistryAnswer
 
 _WEBUI = {"name": {"type": "str", "required": True}, "port": {"type": "int", "required": True}}
+_GATEWAY = {**_WEBUI, "address": {"type": "str", "required": True}, "ca": {"type": "str", "default": ""}}
 ARGUMENTS: dict[
     str, Any
 ] = {  # those of the modules that gather; paths stay text, since ~ is the user's and not the module's
@@ -40,6 +41,7 @@ ARGUMENTS: dict[
     "groups": {"type": "list", "elements": "str", "default": []},
     "ports": {"type": "list", "elements": "int", "default": []},
     "addresses": {"type": "list", "elements": "str", "default": []},
+    "gateways": {"type": "list", "elements": "dict", "default": [], "options": _GATEWAY},
 }
 
 
@@ -57,6 +59,7 @@ def gather(
     groups: Sequence[str] = (),
     ports: Sequence[int] = (),
     addresses: Sequence[str] = (),
+    gateways: Sequence[Mapping[str, Any]] = (),
 ) -> Facts:
     """The facts of the host below `root`, JSON-able. Never raises for what is missing or garbage.
 
@@ -92,6 +95,7 @@ def gather(
         "ports": bound,
         "addresses": own_addresses(tree, addresses),
         "http": http,
+        "gateways": _gateways(tree, gateways) if gateways else {},
         "groups": {**host["groups"], **{name: tree.group_id(name) for name in groups}},
         "files": gather_files(tree, [*(expand(path, home) for path in files), *initrds]),
         "disk": gather_disk(tree, [*(expand(path, home) for path in disk), docker["root"], docker["containerd_root"]]),
@@ -106,6 +110,12 @@ def gather(
 def _probe(tree: Tree, port: int, addresses: list[str]) -> Http:
     unknown: Http = {"status": None, "ready": False, "models": None, "error": UNKNOWN}
     return tree.ask(f"http {port}", lambda: probe(port, addresses), unknown, Http)
+
+
+def _gateways(tree: Tree, gateways: Sequence[Mapping[str, Any]]) -> dict[str, GatewayAnswer]:
+    from ._gateway import answers  # TLS costs each host more than all else that is gathered, and few have one
+
+    return answers(tree, gateways)
 
 
 def _registry(tree: Tree, image: str, docker: Docker, ca: str, ask: bool) -> RegistryAnswer:

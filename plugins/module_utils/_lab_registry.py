@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import ctypes
-import hashlib
 import hmac
 import http.client
 import json
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
 from ._registry import MANIFESTS
+from ._secret_files import Wanted, digests_of
 
 RECORD = "/var/lib/navilab/registry.json"
 CONFIG = "/etc/navilab/registry"
@@ -48,12 +48,12 @@ def endpoint(address: str, port: int) -> str:
 # -- the login ------------------------------------------------------------------------------------------------------
 
 
-def bcrypt(password: str, setting: str = "") -> str:
+def bcrypt(password: str, setting: str = "", cost: int = 10) -> str:
     """The hash that htpasswd(1) calls bcrypt, from the libc's crypt(3), which each Debian has; Python 3.13 has none."""
     if not setting:
         alphabet = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
         # The last character of a salt has two bits of its own.
-        setting = "$2y$10$" + "".join(secrets.choice(alphabet) for _ in range(21)) + secrets.choice(".Oeu")
+        setting = f"$2y${cost:02}$" + "".join(secrets.choice(alphabet) for _ in range(21)) + secrets.choice(".Oeu")
     library = ctypes.CDLL("libcrypt.so.1")
     library.crypt.restype = ctypes.c_char_p
     library.crypt.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
@@ -79,21 +79,12 @@ def config_of(password: str, port: int) -> str:
     return json.dumps({"auths": {endpoint(LOOPBACK, port): {"auth": auth}}}) + "\n"
 
 
-def fits(htpasswd: str, password: str) -> bool:
+def fits(htpasswd: str, password: str, user: str = USER) -> bool:
     """Whether the text of a htpasswd lets this password in, and nobody else."""
-    user, _colon, known = htpasswd.strip().partition(":")
-    if user != USER or not re.fullmatch(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}", known):
+    name, _colon, known = htpasswd.strip().partition(":")
+    if name != user or not re.fullmatch(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}", known):
         return False
     return hmac.compare_digest(bcrypt(password, known), known)
-
-
-class Wanted(NamedTuple):
-    """A file of the login: content, mode, and whether it is the registry's to read."""
-
-    path: str
-    content: str
-    mode: int
-    shared: bool
 
 
 def login(port: int, config: str, htpasswd: str, environment: str) -> list[Wanted]:
@@ -111,14 +102,8 @@ def login(port: int, config: str, htpasswd: str, environment: str) -> list[Wante
 
 
 def digests() -> list[str]:
-    """SHA-256 of what is there of MADE, a line each as sha256sum(1) has it: by such names a record keeps no value."""
-    found = []
-    for path in MADE:
-        try:
-            found.append(f"{hashlib.sha256(Path(path).read_bytes()).hexdigest()}  {path}")
-        except OSError:
-            continue
-    return found
+    """Of what is there of MADE."""
+    return digests_of(MADE)
 
 
 # -- what it serves -------------------------------------------------------------------------------------------------

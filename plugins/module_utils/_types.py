@@ -58,6 +58,13 @@ class WantedWebui(_WantedWebui, total=False):
     selftest: SelftestVerdict | None
 
 
+class WantedGateway(TypedDict):
+    """The gateway that the checks are about: the name that it is asked by, and its port."""
+
+    name: str
+    port: int
+
+
 class DiskNeed(TypedDict):
     """How many MiB are to come to a path, what for, and what makes room. On one file system needs add up, but of those
     of one `share` only the largest counts."""
@@ -85,6 +92,7 @@ class Wanted(TypedDict, total=False):
     groups: list[str]
     amdgpu_dkms: bool | None
     webuis: list[WantedWebui]
+    gateway: WantedGateway | None
     gpus: list[str] | None
     disk: list[DiskNeed] | None
     disk_paths: list[str] | None
@@ -673,6 +681,14 @@ class Http(TypedDict):
     error: str
 
 
+class GatewayAnswer(TypedDict):
+    """What a gateway says to who has no login; ends is when its certificate does, in seconds since the epoch."""
+
+    status: int | None
+    ends: float | None
+    error: str
+
+
 class Readiness(TypedDict):
     """How far a webui is: dead is "" or says why it will not get ready; log are its container's last lines.
 
@@ -795,10 +811,11 @@ class Hardware(TypedDict):
 class Facts(Hardware):
     """What host_info returns as `host`.
 
-    `registry` is by image reference, `ports` by port ("7860"), `http` by webui, `files` and `disk` by path, `records`
-    by role: what each noted in /var/lib/navilab. `addresses`: whether each IP address that was asked for is this
-    host's, None for a name. `answers` is empty until plans ask. `lock` is null where no run of Ansible is at work, and
-    in a recording. `problems` name what could not be read, as "path: what". `init` is the name of the first process.
+    `registry` is by image reference, `ports` and `gateways` by port ("7860"), `http` by webui, `files` and `disk` by
+    path, `records` by role: what each noted in /var/lib/navilab. `addresses`: whether each IP address that was asked
+    for is this host's, None for a name. `answers` is empty until plans ask. `lock` is null where no run of Ansible is
+    at work, and in a recording. `problems` name what could not be read, as "path: what". `init` is the name of the
+    first process.
     """
 
     init: str | None
@@ -811,6 +828,7 @@ class Facts(Hardware):
     ports: dict[str, PortFacts]
     addresses: dict[str, bool | None]
     http: dict[str, Http]
+    gateways: dict[str, GatewayAnswer]
     files: dict[str, FileFacts]
     disk: dict[str, Disk]
     memory: Memory

@@ -184,6 +184,10 @@ host:
       description: By webui, whether it answers, is C(ready) (C(/internal/ping) below 500 and a model listed), and how
         many models it lists.
       type: dict
+    gateways:
+      description: By port, of O(gateways), the C(status) that it answers to who has no login, when its certificate
+        C(ends), in seconds since the epoch, and C(error).
+      type: dict
     files:
       description: By path, what was asked with O(files).
       type: dict

@@ -29,8 +29,8 @@ options:
         C(firmware_not_shadowed), C(dkms_built), C(module_signed), C(driver_bound), C(driver_reset_free), C(dri_nodes),
         C(kfd_node), C(kfd_open), C(kfd_ioctl), C(pcie_atomics), C(kfd_gpu_node), C(vram) and C(groups).
       - V(host) is C(systemd), C(docker_engine), C(disk_space) and C(memory).
-      - V(webui) is C(selftest), C(container_running), C(container_sees_gpu), C(webui_healthy), C(webui_not_exposed)
-        and C(data_writable).
+      - V(webui) is C(selftest), C(container_running), C(container_sees_gpu), C(webui_healthy), C(webui_not_exposed),
+        C(gateway_running), C(gateway_login) and C(data_writable).
     type: list
     elements: str
     choices: [kfd, host, webui]
@@ -239,6 +239,7 @@ def arguments(params: dict[str, Any]) -> tuple[dict[str, Any], Wanted]:
         "waive": params["waive"],
         "user": params["user"],
         "webuis": params["webuis"],
+        "gateway": params["gateways"][0] if params["gateways"] else None,
         "min_disk_mib": params["min_disk_mib"],
         "min_memory_mib": params["min_memory_mib"],
     }

@@ -61,19 +61,16 @@ made:
 """
 
 import grp
-import os
-import tempfile
-from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.navilab.webui.plugins.module_utils._lab_registry import (
     ENVIRONMENT,
     HTPASSWD,
     LOGIN,
-    Wanted,
     digests,
     login,
 )
+from ansible_collections.navilab.webui.plugins.module_utils._secret_files import is_so, read, write
 
 
 def main() -> None:
@@ -86,11 +83,11 @@ def main() -> None:
     )
     try:
         gid = _gid(module.params["group"])
-        wanted = login(module.params["port"], *map(_read, (LOGIN, HTPASSWD, ENVIRONMENT)))
-        changed = [each for each in wanted if not _is_so(each, gid)]
+        wanted = login(module.params["port"], *map(read, (LOGIN, HTPASSWD, ENVIRONMENT)))
+        changed = [each for each in wanted if not is_so(each, gid)]
         if not module.check_mode:
             for each in changed:
-                _write(each, gid)
+                write(each, gid)
     except (OSError, ValueError, KeyError) as error:
         module.fail_json(msg=f"the login can't be made: {error}")
     module.exit_json(changed=bool(changed), made=digests())
@@ -98,39 +95,6 @@ def main() -> None:
 
 def _gid(group: str) -> int:
     return grp.getgrnam(group).gr_gid
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""
-
-
-def _is_so(wanted: Wanted, gid: int) -> bool:
-    try:
-        seen = Path(wanted.path).lstat()
-    except FileNotFoundError:
-        return False
-    owner = (0, gid if wanted.shared else 0, 0o100000 | wanted.mode)
-    return (seen.st_uid, seen.st_gid, seen.st_mode) == owner and _read(wanted.path) == wanted.content
-
-
-def _write(wanted: Wanted, gid: int) -> None:
-    """Replace the file in one step; it is readable to nobody else at any time."""
-    path = Path(wanted.path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(wanted.content)
-            os.fchown(file.fileno(), 0, gid if wanted.shared else 0)
-            os.fchmod(file.fileno(), wanted.mode)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except OSError:
-        Path(temporary).unlink()
-        raise
 
 
 if __name__ == "__main__":

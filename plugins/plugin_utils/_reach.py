@@ -25,10 +25,12 @@ def ssh_forward(connection: Mapping[str, Any], port: int, local_port: int | None
     return shlex.join([*words, f"{user}@{address}" if user else address])
 
 
-def lines(instances: Sequence[Mapping[str, Any]], connection: Mapping[str, Any]) -> list[str]:
-    """One line a webui. Each host gets a local port of its own, so that the pages of a whole lab can be open side by
-    side."""
+def lines(instances: Sequence[Mapping[str, Any]], connection: Mapping[str, Any], gateway: str = "") -> list[str]:
+    """The address of the host's gateway, else one line a webui. Each host gets a local port of its own, so that the
+    pages of a whole lab can be open side by side."""
     host = str(connection.get("inventory_hostname", ""))
+    if gateway:
+        return [f"{gateway} on {host}, with the login in gateway_user"]
     hosts = list(connection.get("ansible_play_hosts_all") or [host])
     number = hosts.index(host) if host in hosts else 0
     found = []

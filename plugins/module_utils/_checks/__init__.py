@@ -19,7 +19,7 @@ from ._gpu import board_present, board_supported, firmware_files, firmware_not_s
 from ._kfd import kfd_gpu_node, kfd_ioctl, kfd_node, kfd_open, pcie_atomics
 from ._resources import DISK_MIN_MIB, MEMORY_MIN_MIB, disk_space, memory
 from ._system import groups, kernel_flavour, release, systemd
-from ._webui import data_writable, selftest, webui_healthy, webui_not_exposed
+from ._webui import data_writable, gateway_login, gateway_running, selftest, webui_healthy, webui_not_exposed
 
 __all__ = (
     "CHECKS",
@@ -59,6 +59,8 @@ CHECKS: tuple[Row, ...] = (
     Row("container_sees_gpu", "webui", ("container_running", "dri_nodes", "kfd_gpu_node"), container_sees_gpu),
     Row("webui_healthy", "webui", ("container_running", "container_sees_gpu"), webui_healthy),
     Row("webui_not_exposed", "webui", ("container_running",), webui_not_exposed),
+    Row("gateway_running", "webui", (), gateway_running),
+    Row("gateway_login", "webui", ("gateway_running",), gateway_login),
     Row("data_writable", "webui", (), data_writable),
     Row("disk_space", "host", (), disk_space),
     Row("memory", "host", (), memory),

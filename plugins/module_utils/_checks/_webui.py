@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 
 from .._filesystems import unfit
 from .._paths import model_folder, written
 from .._sysfs import UNKNOWN
-from .._types import Disk, WantedWebui
+from .._types import Disk, GatewayAnswer, WantedWebui
 from ._base import SITE, Case, Verdict, failed, ok, skipped
 
 
@@ -67,14 +68,42 @@ def _webui_not_exposed_one(case: Case, webui: WantedWebui) -> Verdict:
     if wide:
         return failed(
             f"port {port} is open on {', '.join(wide)}",
-            f"set webui_listen: 127.0.0.1 and {SITE.format('webui')}; reach it through ssh -L: whoever reaches the "
-            "webui itself reads its settings and may run code",
+            f"{SITE.format('webui')}, which publishes it on 127.0.0.1 alone; reach it through ssh -L, or by the "
+            "gateway that webui_listen brings: whoever reaches the webui itself reads its settings and may run code",
         )
     return ok(f"port {port} is open on {', '.join(sorted(addresses)) or 'no address'}")
 
 
 def webui_not_exposed(case: Case) -> Verdict:
     return case.each_webui(_webui_not_exposed_one)
+
+
+def gateway_running(case: Case) -> Verdict:
+    wanted, seen = case.wanted.get("gateway"), _answer(case)
+    if wanted is None or seen is None:
+        return skipped("no gateway is wanted" if wanted is None else UNKNOWN)
+    url = f"https://{wanted['name']}:{wanted['port']}"
+    if seen["error"]:
+        remedy = f"see `journalctl -u navilab-gateway`, then {SITE.format('gateway')}"
+        return failed(f"{url}: {seen['error']}", remedy)
+    days = int(((seen["ends"] or 0.0) - time.time()) // 86400)
+    end = f"its certificate ends in {days} days"
+    return ok(f"{url} answers, and {end}", end if days < 30 else "")
+
+
+def gateway_login(case: Case) -> Verdict:
+    wanted, seen = case.wanted.get("gateway"), _answer(case)
+    if wanted is None or seen is None:
+        return skipped("no gateway is wanted" if wanted is None else UNKNOWN)
+    if seen["status"] != 401:
+        evidence = f"port {wanted['port']} answers {seen['status']} to who has no login"
+        return failed(evidence, f"systemctl stop navilab-gateway, then {SITE.format('gateway')}")
+    return ok(f"port {wanted['port']} answers 401 to who has no login")
+
+
+def _answer(case: Case) -> GatewayAnswer | None:
+    wanted = case.wanted.get("gateway")
+    return case.facts["gateways"].get(str(wanted["port"])) if wanted else None
 
 
 def _disk_of(case: Case, path: str) -> Disk | None:

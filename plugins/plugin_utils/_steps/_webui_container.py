@@ -27,7 +27,7 @@ from ._base import Settings
 from ._webui_profiles import requires_of, vram_flags
 
 CONTAINER_PORT = 7860
-LISTEN = "127.0.0.1"  # where readiness is looked for and the ssh -L line ends; ::1 and 127.0.0.2 are not
+LISTEN = "127.0.0.1"  # where readiness is looked for, and the gateway and the ssh -L line end
 MOUNT = "/dockerx"
 HOME = "/home/webui"
 SCRATCH = ("/tmp", HOME)  # noqa: S108 -- paths in the container
@@ -184,7 +184,7 @@ def container_of(facts: Facts, instance: Instance, profile: dict[str, Any], sett
         "groups": device_groups(facts, instance["devices"]) if instance["devices"] else [],
         "devices": [f"{path}:{path}:rwm" for path in instance["devices"]],
         "volumes": _volumes(instance, settings),
-        "published_ports": [f"{settings['listen']}:{instance['port']}:{CONTAINER_PORT}"],
+        "published_ports": [f"{LISTEN}:{instance['port']}:{CONTAINER_PORT}"],
         "read_only": own and not requires.get("writable_root"),
         "tmpfs": [f"{path}:rw,exec,nosuid,nodev,mode=1777" for path in SCRATCH] if own else [],
         "security_opts": ["no-new-privileges:true"] if confined else [],

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -30,8 +28,10 @@ from ansible_collections.navilab.webui.plugins.module_utils._types import Check,
 
 from .._packages import Transaction, ask, concerned, notes, problems, recorded
 from .._text import problem
+from . import _made
 from . import _registry_files as _files
 from ._base import FORGET, Plan, Settings, Step, Variables, Wants, differs, file_of, is_installed
+from ._made import CA_LEFT, CERT_LEFT, DAY, Directory, Unit, Write, left, near, parents, san, sha256, write
 
 PACKAGES = (_files.PACKAGE, "python3-cryptography")
 """The registry, and what community.crypto's modules need on the host."""
@@ -41,28 +41,6 @@ PULLED_LATER = ("python3-bcrypt", "python3-cffi-backend")
 MASK = f"{_files.UNITS}/docker-registry.service"
 HOME = "/var/lib/docker-registry"  # of the package, which this role does not use
 SCRIPT = (Path(__file__).resolve().parents[3] / "roles/registry/files/registry_gc.py").read_text(encoding="utf-8")
-DAY = 86400
-CERT_LEFT, CA_LEFT = 90 * DAY, 180 * DAY
-"""How long before their end certificates are made again."""
-
-
-class Write(TypedDict):
-    """A file to write. A secret one has no content here, since plans are shown, but the name of its variable; `source`
-    is a file of the role's."""
-
-    path: str
-    content: str
-    secret: str
-    source: str
-    mode: str
-    group: str
-
-
-class Directory(TypedDict):
-    path: str
-    mode: str
-    owner: str
-    group: str
 
 
 class Tls(TypedDict):
@@ -75,14 +53,6 @@ class Tls(TypedDict):
     renew_cert: bool
     name: str
     san: str
-
-
-class Unit(TypedDict):
-    """A unit, and the state that systemd is to bring it to."""
-
-    name: str
-    state: str
-    enabled: bool
 
 
 class RegistryPlan(Plan):
@@ -115,8 +85,8 @@ def settings(variables: Variables) -> Settings:
 
 def wants(settings: Settings) -> Wants:
     instances = [path for name in _files.ALL for path in _of_instance(name)]
-    parents = [_files.drop_in("push"), _files.drop_in("mirror"), CONFIG, CONFIG.rpartition("/")[0], *_parents(MADE)]
-    ours = [*_files.files({**settings, "mirror_of": "x", "mirror_ca": "x"}, ""), *MADE, *instances, *parents]
+    above = [_files.drop_in("push"), _files.drop_in("mirror"), CONFIG, CONFIG.rpartition("/")[0], *parents(MADE)]
+    ours = [*_files.files({**settings, "mirror_of": "x", "mirror_ca": "x"}, ""), *MADE, *instances, *above]
     timer = [_files.TIMER_ENABLED, _files.TIMER_STAMP]
     data = [settings["data_dir"].rstrip("/"), *(_files.store(settings, name) for name in ("push", "mirror"))]
     more = [_files.GC_SCRIPT, _files.RUN, _files.UPSTREAM_CA.rpartition("/")[0], MASK, HOME]
@@ -133,10 +103,6 @@ def wants(settings: Settings) -> Wants:
 
 def _of_instance(name: str) -> list[str]:
     return [_files.enabled(name), f"{_files.RUN}/{name}"]
-
-
-def _parents(paths: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(path.rpartition("/")[0] for path in paths))
 
 
 def plan(facts: Facts, settings: Settings) -> RegistryPlan:
@@ -175,17 +141,12 @@ def _empty(settings: Settings, record: dict[str, Any]) -> RegistryPlan:
         "directories": [], "writes": [], "files_absent": [], "empty_absent": [],
         "tls": {
             "ca": False, "cert": False, "renew_ca": False, "renew_cert": False,
-            "name": f"CA of the lab at {settings['address']}"[:64], "san": _san(settings["address"]),
+            "name": f"CA of the lab at {settings['address']}"[:64], "san": san(settings["address"]),
         },
         "login": False, "seal": False, "daemon_reload": False, "units": [], "prove": False,
         "account": "",
         "address": endpoint(settings["address"], settings["port"]), "record": record, "questions": {},
     }  # fmt: skip
-
-
-def _san(address: str) -> str:
-    number = ":" in address or address.replace(".", "").isdigit()
-    return f"{'IP' if number else 'DNS'}:{address}"
 
 
 # -- why it can't be done ----------------------------------------------------------------------------------------------
@@ -282,7 +243,7 @@ def _plan_directories(facts: Facts, found: RegistryPlan, settings: Settings) -> 
     data = settings["data_dir"].rstrip("/")
     wanted = [
         *(Directory(path=path, mode="0755", owner="root", group="root") for path in _plain_directories(settings)),
-        *(Directory(path=path, mode="0750", owner="root", group=group) for path in _parents((CERT, LOGIN))),
+        *(Directory(path=path, mode="0750", owner="root", group=group) for path in parents((CERT, LOGIN))),
     ]
     if not file_of(facts, data)["exists"]:  # what is there, a mount point perhaps, is left as it is
         wanted.append(Directory(path=data, mode="0755", owner="root", group="root"))
@@ -311,9 +272,9 @@ def _is_directory(facts: Facts, wanted: Directory) -> bool:
 def _plan_files(facts: Facts, found: RegistryPlan, settings: Settings, record: Mapping[str, Any]) -> None:
     for path, content in _files.files(settings, _listen(facts, settings)).items():
         if differs(facts, path, content):
-            found["writes"].append(_write(path, content))
+            found["writes"].append(write(path, content))
     if differs(facts, _files.GC_SCRIPT, SCRIPT, "0755"):
-        found["writes"].append({**_write(_files.GC_SCRIPT, ""), "source": "registry_gc.py", "mode": "0755"})
+        found["writes"].append({**write(_files.GC_SCRIPT, ""), "source": "registry_gc.py", "mode": "0755"})
     for path, variable, mode in (
         (CA, "ca_cert", "0644"),
         (CA_KEY, "ca_key", "0600"),
@@ -321,10 +282,10 @@ def _plan_files(facts: Facts, found: RegistryPlan, settings: Settings, record: M
         (CERT_KEY, "key", "0640"),
     ):
         content = settings[variable]
-        if content and (_sha256(content) != file_of(facts, path)["sha256"] or _strange(facts, record, path)):
+        if content and (sha256(content) != file_of(facts, path)["sha256"] or _strange(facts, record, path)):
             group = _files.GROUP if path == CERT_KEY else "root"
             secret = f"registry_{variable}"
-            found["writes"].append({**_write(path, ""), "secret": secret, "mode": mode, "group": group})
+            found["writes"].append({**write(path, ""), "secret": secret, "mode": mode, "group": group})
     _say(found, "write", [each["path"] for each in found["writes"]])
     found["daemon_reload"] = any(each["path"].startswith(_files.UNITS) for each in found["writes"])
 
@@ -333,45 +294,12 @@ def _say(found: RegistryPlan, verb: str, paths: list[str]) -> None:
     found["actions"] += [f"{verb} {', '.join(paths)}"] if paths else []
 
 
-def _write(path: str, content: str) -> Write:
-    return {"path": path, "content": content, "secret": "", "source": "", "mode": "0644", "group": "root"}
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 _MODES = {CA_KEY: "0600", CERT_KEY: "0640", LOGIN: "0600", HTPASSWD: "0640", ENVIRONMENT: "0600"}
 
 
-def _made(record: Mapping[str, Any]) -> dict[str, str]:
-    """The digests of what was made, by path."""
-    lines = [line.split("  ", 1) for line in record.get("made") or [] if isinstance(line, str) and "  " in line]
-    return {path: digest for digest, path in lines}
-
-
 def _strange(facts: Facts, record: Mapping[str, Any], path: str) -> bool:
-    """Whether a file that is made on the host is not the one that the record knows, or not kept as it was."""
-    seen, made = file_of(facts, path), _made(record)
-    gid = facts["groups"].get(_files.GROUP) if path in (CERT_KEY, HTPASSWD) else 0
-    kept = (seen["mode"], seen["uid"], seen["gid"]) == (_MODES.get(path, "0644"), 0, gid)
-    return not (seen["exists"] and kept and seen["sha256"] == made.get(path))
-
-
-def _left(settings: Settings, record: Mapping[str, Any], which: str) -> float | None:
-    """Seconds until a certificate ends, as the record has it; None where that is not known."""
-    ends = record.get("ends")
-    text = ends.get(which) if isinstance(ends, Mapping) else None
-    try:
-        end = datetime.strptime(str(text), "%Y%m%d%H%M%SZ").replace(tzinfo=timezone.utc)
-    except ValueError:
-        return None
-    return end.timestamp() - float(settings["now"])
-
-
-def _near(settings: Settings, record: Mapping[str, Any], which: str, least: float) -> bool:
-    left = _left(settings, record, which)
-    return left is not None and left < least
+    group = _files.GROUP if path in (CERT_KEY, HTPASSWD) else "root"
+    return _made.strange(facts, record, path, _MODES.get(path, "0644"), group)
 
 
 def _plan_tls(facts: Facts, found: RegistryPlan, settings: Settings, record: Mapping[str, Any]) -> None:
@@ -382,11 +310,11 @@ def _plan_tls(facts: Facts, found: RegistryPlan, settings: Settings, record: Map
         return
     tls = found["tls"]
     if not settings["ca_cert"]:
-        tls["renew_ca"] = _near(settings, record, "ca", CA_LEFT)
+        tls["renew_ca"] = near(settings, record, "ca", CA_LEFT)
         tls["ca"] = tls["renew_ca"] or any(_strange(facts, record, path) for path in (CA, CA_KEY))
     given = any(each["path"] in (CA, CA_KEY) for each in found["writes"])
     other = any(_strange(facts, record, path) for path in (CERT, CERT_KEY)) or record.get("san") != tls["san"]
-    tls["renew_cert"] = _near(settings, record, "cert", CERT_LEFT)
+    tls["renew_cert"] = near(settings, record, "cert", CERT_LEFT)
     tls["cert"] = tls["ca"] or given or other or tls["renew_cert"]
     found["actions"] += ["make the CA of the lab's registry"] if tls["ca"] else []
     found["actions"] += [f"make the registry's certificate for {settings['address']}"] if tls["cert"] else []
@@ -395,10 +323,10 @@ def _plan_tls(facts: Facts, found: RegistryPlan, settings: Settings, record: Map
 def _ends(settings: Settings, record: Mapping[str, Any], tls: Tls) -> list[str]:
     """Certificates of the user's that are near their end, which nobody here makes again."""
     given = {"ca": settings["ca_cert"], "cert": settings["cert"]}
-    left = {which: _left(settings, record, which) for which in given if given[which]}
+    ends = {which: left(settings, record, which) for which in given if given[which]}
     return [
         f"the certificate in registry_{'ca_cert' if which == 'ca' else 'cert'} ends in {int(seconds // DAY)} days"
-        for which, seconds in left.items()
+        for which, seconds in ends.items()
         if seconds is not None and seconds < 30 * DAY and not (which == "cert" and tls["cert"])
     ]
 
@@ -511,7 +439,7 @@ def _record(facts: Facts, found: RegistryPlan, settings: Settings, record: Mappi
             "ports": _files.ports(settings),
         },
         # What is about to be made again counts as unknown until it is.
-        "made": [f"{digest}  {path}" for path, digest in _made(record).items() if path not in _again(found)],
+        "made": [f"{digest}  {path}" for path, digest in _made.made(record).items() if path not in _again(found)],
         "ends": record.get("ends") or {},
         "san": found["tls"]["san"],
         "login_port": settings["push_port"],
@@ -547,9 +475,9 @@ def _absent(facts: Facts, found: RegistryPlan, record: dict[str, Any]) -> Regist
     if record.get("account") and facts["groups"].get(_files.GROUP) is not None:
         found["account"] = _files.GROUP
         found["actions"].append(f"delete the account {_files.GROUP}, which came with the package")
-    left = [parent] if parent in _directories_of(record) else []
-    left += [HOME] if record.get("home") else []
-    found["empty_absent"] = [path for path in left if file_of(facts, path)["exists"]]
+    stays = [parent] if parent in _directories_of(record) else []
+    stays += [HOME] if record.get("home") else []
+    found["empty_absent"] = [path for path in stays if file_of(facts, path)["exists"]]
     if not found["actions"]:
         found["actions"] = [FORGET]
     return found

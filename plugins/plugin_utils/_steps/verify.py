@@ -9,7 +9,7 @@ from ansible_collections.navilab.webui.plugins.module_utils import _checks
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, WantedWebui
 
 from .._text import problem_lines
-from . import webui
+from . import gateway, webui
 from ._base import Plan, Settings, Step, Variables, Wants
 from ._disk import data_needs
 from ._webui_container import LISTEN, Instance
@@ -24,6 +24,7 @@ class VerifyPlan(Plan):
 def settings(variables: Variables) -> Settings:
     state = (variables.get("amdgpu_dkms") or {}).get("__amdgpu_dkms_state")  # read where that role is in the run
     found = {**variables["verify"], "webui": webui.settings(variables), "waive": variables["_common"]["waive"]}
+    found["gateway"] = gateway.asked(variables)
     return {
         **found,
         "groups": variables["gpu_access"]["groups"],
@@ -32,7 +33,10 @@ def settings(variables: Variables) -> Settings:
 
 
 def wants(settings: Settings) -> Wants:
-    return webui.wants(settings["webui"])
+    found = webui.wants(settings["webui"])
+    if settings["gateway"]:
+        found["gateways"] = [settings["gateway"]]
+    return found
 
 
 def webuis(instances: list[Instance]) -> list[WantedWebui]:
@@ -64,6 +68,7 @@ def plan(facts: Facts, settings: Settings) -> VerifyPlan:
             "groups": settings["groups"],
             "amdgpu_dkms": settings["amdgpu_dkms"],
             "webuis": webuis(wanted["instances"]),
+            "gateway": gateway.wanted(settings["gateway"]),
             "gpus": webui.gpus_of(wanted["instances"]),
             "disk": data_needs(facts, settings["webui"], _checks.DISK_MIN_MIB),
             "min_memory_mib": settings["min_memory_mib"],
@@ -79,4 +84,4 @@ def plan(facts: Facts, settings: Settings) -> VerifyPlan:
     return {"actions": [], "problems": [], "warnings": [*waived, *notes, *stops], "checks": checks}
 
 
-STEP = Step("verify", settings, wants, plan, stale_after=webui.STEP.stale_after)
+STEP = Step("verify", settings, wants, plan, stale_after=webui.STEP.stale_after | {"gateway"})

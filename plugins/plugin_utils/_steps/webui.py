@@ -295,15 +295,6 @@ def _settings_problems(facts: Facts, settings: Settings, instances: list[Instanc
     user = facts["user"]
     known = bool(user and user["exists"])
     problems += user_problems(facts, settings["user"])
-    if settings["listen"] != LISTEN:
-        problems.append(
-            problem(
-                "webui_not_exposed",
-                f"webui_listen is '{settings['listen']}', and the webui has no login that covers page and API: it is "
-                f"published on {LISTEN} alone",
-                "leave webui_listen at 127.0.0.1 and use the ssh -L line, until a proxy with a login stands in front",
-            )
-        )
     for instance in instances:
         if not 1 <= instance["port"] <= 65535:
             problems.append(problem("port_free", f"webui_port gives {instance['port']}", "use a port from 1 to 65535"))

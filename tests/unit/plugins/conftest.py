@@ -226,6 +226,7 @@ BARE: dict[str, Any] = {
     "ports": {},
     "addresses": {},
     "http": {},
+    "gateways": {},
     "files": {},
     "disk": {
         "/": {

@@ -15,7 +15,18 @@ from ansible_collections.navilab.webui.plugins.plugin_utils import _fresh, _lock
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import STEPS
 
 IMAGE = "registry.example/webui:rocm7"
-ALL = ["preflight", "amdgpu_dkms", "firmware", "gpu_access", "reboot", "docker_engine", "registry", "webui", "verify"]
+ALL = [
+    "preflight",
+    "amdgpu_dkms",
+    "firmware",
+    "gpu_access",
+    "reboot",
+    "docker_engine",
+    "registry",
+    "webui",
+    "gateway",
+    "verify",
+]
 USUAL = {
     "inventory_hostname": "node1",
     "webui_user": "lab",

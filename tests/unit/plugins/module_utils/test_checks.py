@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ WANTED: dict[str, Any] = {
     "scope": list(SCOPES),
     "user": "lab",
     "amdgpu_dkms": True,
+    "gateway": {"name": "lab.example", "port": 443},
     "webuis": [
         {
             "name": "webui",
@@ -78,6 +80,7 @@ def good(simulated: dict[str, Any]) -> dict[str, Any]:
         memory={"total_mib": 16000, "available_mib": 9000, "swap_mib": 0},
         files={"/data": dict(DIRECTORY), "/data/cache": dict(DIRECTORY)},
         http={"webui": {"status": 200, "ready": True, "models": 1, "error": ""}},
+        gateways={"443": {"status": 401, "ends": time.time() + 90 * 86400, "error": ""}},
         ports={"7860": {"listeners": ["127.0.0.1"], "owner": "docker-proxy"}},
     )
     seen["kernel"].update(release="6.1.0-56-amd64", version=[6, 1], flavour="amd64", arch="x86_64")
@@ -138,7 +141,8 @@ def test_the_order_is_the_contract() -> None:
         "release kernel_flavour board_present board_supported firmware_files firmware_not_shadowed dkms_built "
         "module_signed driver_bound driver_reset_free dri_nodes kfd_node kfd_open kfd_ioctl pcie_atomics kfd_gpu_node "
         "vram groups systemd docker_engine selftest "
-        "container_running container_sees_gpu webui_healthy webui_not_exposed data_writable disk_space memory"
+        "container_running container_sees_gpu webui_healthy webui_not_exposed gateway_running "
+        "gateway_login data_writable disk_space memory"
     )
     assert list(CHECK_IDS) == names.split()
     for place, check in enumerate(CHECKS):
@@ -300,6 +304,8 @@ FAILURES: list[tuple[str, dict[str, Any], str, str]] = [
         "wait",
     ),
     ("webui_not_exposed", {"ports|7860|listeners": ["0.0.0.0"]}, "0.0.0.0", "webui_listen"),
+    ("gateway_running", {"gateways|443": {"status": None, "ends": None, "error": "refused"}}, "refused", "journalctl"),
+    ("gateway_login", {"gateways|443|status": 200}, "answers 200", "systemctl stop"),
     ("webui_not_exposed", {CONTAINER + "ports|0|host_ip": "::"}, "::", "ssh -L"),
     ("data_writable", {"files|/data|uid": 0}, "belongs to 0:1000", "chown 1000 /data"),
     ("data_writable", {"files|/data/cache|mode": "0555"}, "/data/cache", "--tags webui"),

@@ -27,7 +27,7 @@ def test_fails_with_the_first_cause(run_module: Run, host: Callable[..., Path]) 
     failure = answer["first_failure"]
     assert failure["id"] == "board_supported"
     assert answer["msg"] == f"board_supported: {failure['evidence']}. Remedy: {failure['remedy']}."
-    assert len(answer["checks"]) == 28
+    assert len(answer["checks"]) == 30
 
 
 def test_waived(run_module: Run, host: Callable[..., Path]) -> None:
@@ -60,7 +60,7 @@ def test_wrong_arguments(run_module: Run, wrong: dict[str, Any], text: str) -> N
 def test_the_look_brings_what_the_checks_need() -> None:
     webui = {"name": "webui", "port": 7860, "data_dir": "/data/", "uid": None, "devices": None}
     lists: dict[str, Any] = {
-        name: [] for name in ("packages", "files", "disk", "images", "groups", "ports", "addresses")
+        name: [] for name in ("packages", "files", "disk", "images", "groups", "ports", "addresses", "gateways")
     }
     more = {"root": "/", "user": None, "registry_ca": "", "probe_images": True, "scope": ["kfd"], "waive": {}}
     params = {**lists, **more, "webuis": [webui], "min_disk_mib": 1, "min_memory_mib": 1}
@@ -68,4 +68,4 @@ def test_the_look_brings_what_the_checks_need() -> None:
     assert asked["files"] == ["/data", "/data/webui_data", "/data/cache"]
     assert asked["disk"] == ["/data"]  # beside what the engine writes to, which is gathered of each host
     assert wanted["webuis"] == [webui]
-    assert lists["files"] == []
+    assert lists["files"] == [] and wanted["gateway"] is None

@@ -18,6 +18,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._steps import (
     firmware,
     webui,
 )
+from gateway_host import WANTED, serve_gateway
 from registry_host import serve_registry
 
 OBEYED = {
@@ -31,6 +32,8 @@ OBEYED = {
     "docker_engine": "install remove repository writes directories files_absent daemon_reload reload restart start",
     "registry": "install remove mask unmask directories writes files_absent empty_absent login seal daemon_reload "
     "units prove account",
+    "gateway": "install remove mask unmask directories links writes configuration files_absent empty_absent login seal "
+    "daemon_reload units",
     "webui": "builds lab_models directories models model_cas trust pull act_on selftests remove_containers "
     "remove_images remove_files",
 }
@@ -49,7 +52,7 @@ RUNNING = {
 def choose(random: random.Random, variables: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Variables as somebody may have set them."""
     found = copy.deepcopy(variables)
-    for name in ("firmware", "gpu_access", "docker_engine", "registry", "webui"):
+    for name in ("firmware", "gpu_access", "docker_engine", "registry", "webui", "gateway"):
         found[name]["state"] = random.choice(["present", "present", "present", "absent"])
     found["amdgpu_dkms"].update(
         __amdgpu_dkms_state=random.choice(["present", "absent"]),
@@ -74,6 +77,8 @@ def choose(random: random.Random, variables: dict[str, dict[str, Any]]) -> dict[
     found["registry"].update(
         mirror_of=random.choice(["", "https://registry-1.docker.io"]), port=random.choice([5000, 5000, 6000])
     )
+    found["gateway"].update(WANTED, state=found["gateway"]["state"], peers={})
+    found["webui"]["listen"] = random.choice(["127.0.0.1", "192.0.2.11"])
     return found
 
 
@@ -130,7 +135,9 @@ def provision(facts: Any, variables: dict[str, dict[str, Any]], seen: Callable[.
         "amdgpu_dkms": {**found["record"], "release": found["release"]},
         "webui": {"containers": ["webui"], "images": sorted(images)},
     }  # fmt: skip
-    return serve_registry(facts, settings["registry"], seen)
+    host = serve_registry(facts, settings["registry"], seen)
+    wanted = settings["gateway"]
+    return serve_gateway(host, wanted, seen) if wanted["wanted"] else host
 
 
 def drifts(facts: Any) -> list[Callable[[], Any]]:
@@ -240,6 +247,7 @@ def test_every_field_of_a_plan_is_known(facts: dict[str, Any], variables: dict[s
         "actions", "problems", "warnings", "record", "checks", "tree", "kernel", "codename", "user", "state",
         "instances", "uid", "gid", "source", "pin", "version", "release", "loaded", "broken", "failure", "leftovers",
         "initramfs", "restart_pending", "questions", "headers_of", "tls", "address",
+        "url", "probe",
     }  # fmt: skip
     here: Any = facts
     for name, step in STEPS.items():

@@ -20,3 +20,8 @@ def test_each_host_has_local_ports_of_its_own() -> None:
 def test_a_local_host_needs_no_ssh() -> None:
     found = lines(INSTANCES[:1], {"inventory_hostname": "here", "ansible_connection": "local"})
     assert found == ["http://127.0.0.1:7860 on here"]
+
+
+def test_a_gateway_is_the_way() -> None:
+    found = lines(INSTANCES, {"inventory_hostname": "one"}, "https://one.example/")
+    assert found == ["https://one.example/ on one, with the login in gateway_user"]

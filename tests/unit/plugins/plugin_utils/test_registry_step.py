@@ -413,7 +413,7 @@ def test_absent_where_it_never_was(facts: dict[str, Any], seen: Callable[..., An
 def test_no_secret_is_in_the_facts_that_are_compared() -> None:
     """The digest of a key, never the key: what is wanted of a file is its SHA-256."""
     key = "SECRET\n"
-    assert hashlib.sha256(key.encode()).hexdigest() == registry._sha256(key)
+    assert hashlib.sha256(key.encode()).hexdigest() == registry.sha256(key)
 
 
 def test_the_unit_binds_low_ports_only_where_it_must() -> None:

@@ -144,9 +144,6 @@ def test_two_boards_have_a_container_each(facts: dict[str, Any], settings: dict[
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"listen": "0.0.0.0"}, "webui_not_exposed"),
-        ({"listen": "lab.example"}, "webui_not_exposed"),
-        ({"listen": "127.0.0.2"}, "webui_not_exposed"),
         ({"port": 70000}, "port_free"),
         ({"data_dir": "dockerx"}, "data_writable"),
         ({"data_dir": "/"}, "data_writable"),
@@ -370,11 +367,11 @@ def test_a_container_of_somebody_else_stays(facts: dict[str, Any], settings: dic
 
 
 def test_the_registry_is_asked_beside_other_problems(facts: dict[str, Any], settings: dict[str, Any]) -> None:
-    plan = webui_plan(facts, {**settings, "listen": "0.0.0.0", "profile": "rocm9", "image": "r.example/a:1"})
+    plan = webui_plan(facts, {**settings, "name": "-", "profile": "rocm9", "image": "r.example/a:1"})
     assert plan["pull"] == ["r.example/a:1"]
     facts["registry"] = {"r.example/a:1": {"status": "missing", "detail": "", "digest": None}}
-    plan = webui_plan(facts, {**settings, "listen": "0.0.0.0", "image": "r.example/a:1"})
-    assert ids(plan) == ["webui_not_exposed", "image_available"]
+    plan = webui_plan(facts, {**settings, "name": "-", "image": "r.example/a:1"})
+    assert ids(plan) == ["variables", "image_available"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,96 @@
+#!/usr/bin/python
+# Copyright: navilab.webui contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: gateway_login
+short_description: Ensure the gateway has its login
+version_added: "0.2.0"
+author:
+  - navilab.webui contributors (@navilab)
+description:
+  - Writes the hash of the password that nginx compares with, and what tells it a client that has logged in before.
+  - Where both are good for this login they stay as they are. The password itself is kept nowhere.
+extends_documentation_fragment:
+  - navilab.webui.attributes
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed, or would change.
+    support: none
+  platform:
+    description: Target systems that the module is for.
+    support: full
+    platforms: debian
+requirements:
+  - Python 3.9 or newer on the target, with its standard library and nothing else.
+options:
+  user:
+    description:
+      - Name of the login.
+    type: str
+    required: true
+  password:
+    description:
+      - Its password.
+    type: str
+    required: true
+seealso:
+  - module: navilab.webui.registry_login
+"""
+
+EXAMPLES = r"""
+- name: Ensure the gateway has its login
+  navilab.webui.gateway_login:
+    user: lab
+    password: "{{ vault_gateway_password }}"
+  become: true
+"""
+
+RETURN = r"""
+made:
+  description:
+    - Digests of the files of the gateway that are made on the host, as C(sha256sum) writes them.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import grp
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.navilab.webui.plugins.module_utils._gateway import HTPASSWD, MADE, login
+from ansible_collections.navilab.webui.plugins.module_utils._secret_files import digests_of, is_so, read, write
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "user": {"type": "str", "required": True},
+            "password": {"type": "str", "required": True, "no_log": True},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        gid = _gid()
+        wanted = login(module.params["user"], module.params["password"], read(HTPASSWD))
+        changed = [each for each in wanted if not is_so(each, gid)]
+        if not module.check_mode:
+            for each in changed:
+                write(each, gid)
+    except (OSError, ValueError, KeyError) as error:
+        module.fail_json(msg=f"the login can't be made: {error}")
+    module.exit_json(changed=bool(changed), made=digests_of(MADE))
+
+
+def _gid() -> int:
+    return grp.getgrnam("www-data").gr_gid
+
+
+if __name__ == "__main__":
+    main()
