@@ -43,7 +43,7 @@ ARGUMENTS = {
     "selftests": {"type": "list", "elements": "dict", "default": []},
     "pulled": {"type": "list", "elements": "dict", "default": []},
 }
-READ = ("_common", "image", "gpu_access", "docker_engine", "webui")
+READ = ("_common", "image", "gpu_access", "docker_engine", "webui", "metrics", "verify")
 """Roles whose variables several steps read."""
 BRINGING = ("amdgpu_dkms", "firmware")
 SAID = ("actions", "warnings")
@@ -179,7 +179,11 @@ class ActionModule(HostAction):
     ) -> dict[str, Any] | None:
         """One plan a step; None where the host had to be asked something more, and could not be."""
         records = known["facts"]["records"]
-        steps = {name: step for name, step in steps.items() if begins or not step.optional or records.get(name)}
+        steps = {
+            name: step
+            for name, step in steps.items()
+            if begins or not step.optional or step.wanted(settings[name]) or records.get(name)
+        }
         plans = {name: step.plan(known["facts"], settings[name]) for name, step in steps.items()}
         questions = _answers.questions(plans, known["facts"])
         if not questions:

@@ -799,6 +799,7 @@ class Facts(Hardware):
     by role: what each noted in /var/lib/navilab. `addresses`: whether each IP address that was asked for is this
     host's, None for a name. `answers` is empty until plans ask. `lock` is null where no run of Ansible is at work, and
     in a recording. `problems` name what could not be read, as "path: what". `init` is the name of the first process.
+    `clock` is the host's time when they were gathered, None in a recording.
     """
 
     init: str | None
@@ -816,4 +817,5 @@ class Facts(Hardware):
     memory: Memory
     records: dict[str, dict[str, Any]]
     lock: Lock | None
+    clock: float | None
     answers: Answers

@@ -31,7 +31,7 @@ options:
       - Steps to plan. They are named as their roles.
     type: list
     elements: str
-    choices: [preflight, amdgpu_dkms, firmware, gpu_access, reboot, docker_engine, registry, webui, verify]
+    choices: [preflight, amdgpu_dkms, firmware, gpu_access, reboot, docker_engine, registry, webui, metrics, verify]
     required: true
   apply:
     description:

@@ -7,12 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import amdgpu_dkms, docker_engine, firmware, gpu_access, preflight, reboot, registry, verify, webui
+from . import amdgpu_dkms, docker_engine, firmware, gpu_access, metrics, preflight, reboot, registry, verify, webui
 from ._base import Step
 
 # AMD's driver comes first: its tree lets one that an earlier attempt left half-configured build, which would stop every
 # later use of dpkg.
 STEPS: Mapping[str, Step] = {
     module.STEP.name: module.STEP
-    for module in (preflight, amdgpu_dkms, firmware, gpu_access, reboot, docker_engine, registry, webui, verify)
+    for module in (
+        preflight,
+        amdgpu_dkms,
+        firmware,
+        gpu_access,
+        reboot,
+        docker_engine,
+        registry,
+        webui,
+        metrics,
+        verify,
+    )
 }

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.navilab.webui.plugins.module_utils import _checks
+from ansible_collections.navilab.webui.plugins.module_utils._checks._metrics import RUNS, WRITTEN
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, WantedWebui
 
 from .._text import problem_lines
@@ -26,13 +27,16 @@ def settings(variables: Variables) -> Settings:
     found = {**variables["verify"], "webui": webui.settings(variables), "waive": variables["_common"]["waive"]}
     return {
         **found,
+        "textfile_dir": variables["metrics"]["textfile_dir"].rstrip("/"),
         "groups": variables["gpu_access"]["groups"],
         "amdgpu_dkms": None if state is None else state == "present",
     }
 
 
 def wants(settings: Settings) -> Wants:
-    return webui.wants(settings["webui"])
+    found = webui.wants(settings["webui"])
+    metrics = [f"{settings['textfile_dir']}/{WRITTEN}", RUNS]
+    return {**found, "files": [*found["files"], *metrics]}
 
 
 def webuis(instances: list[Instance]) -> list[WantedWebui]:
@@ -79,4 +83,4 @@ def plan(facts: Facts, settings: Settings) -> VerifyPlan:
     return {"actions": [], "problems": [], "warnings": [*waived, *notes, *stops], "checks": checks}
 
 
-STEP = Step("verify", settings, wants, plan, stale_after=webui.STEP.stale_after)
+STEP = Step("verify", settings, wants, plan, stale_after=webui.STEP.stale_after | {"metrics"})
