@@ -52,6 +52,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("metrics_interval_seconds", "gauge", (), "Seconds between two of them."),
     Metric("metrics_duration_seconds", "gauge", (), "Seconds that gathering them took."),
     Metric("check_status", "gauge", ("check", "status"), "1 for the status that a check has, 0 for the others."),
+    Metric("check_remedy_info", "gauge", ("check", "remedy"), "What to do about a check that has failed; always 1."),
     Metric("reboot_required", "gauge", (), "Whether a kernel, driver or firmware waits for a reboot."),
     Metric(
         "last_run_timestamp_seconds", "gauge", (),
@@ -163,6 +164,7 @@ def host_samples(found: Samples, tree: Tree, facts: Facts, checks: Iterable[Chec
     for check in checks:
         for status in get_args(Status):
             found.add("check_status", check["status"] == status, check["id"], status)
+        found.add("check_remedy_info", 1 if check["status"] == "failed" else None, check["id"], check["remedy"])
     found.add("reboot_required", bool(_reboot.reasons(facts)))
     found.add("last_run_timestamp_seconds", _last_run(tree))
     match = re.search(r"^oom_kill (\d{1,18})$", tree.read_text("/proc/vmstat") or "", re.MULTILINE)
