@@ -144,7 +144,11 @@ def _mistaken(settings: Settings) -> list[Check]:
         ("metrics_listen", not settings["listen"], f"it is empty; 0.0.0.0 listens everywhere, {LOOPBACK} here alone"),
         ("metrics_port", not 1 <= settings["port"] <= 65535, f"{settings['port']}: 1 to 65535"),
         ("metrics_interval", settings["interval"] < LEAST_S, f"{settings['interval']}: {LEAST_S} s at least"),
-        ("metrics_textfile_dir", not plain(settings["textfile_dir"]), "a plain absolute path is needed"),
+        (
+            "metrics_textfile_dir",
+            not settings["textfile_dir"].startswith("/") or not plain(settings["textfile_dir"]),
+            f"{settings['textfile_dir'] or '/'} is no plain absolute path",
+        ),
     ]
     remedy = "correct it in the inventory; the role's README describes each"
     return [problem("variables", f"{name}: {why}", remedy) for name, bad, why in wrong if bad]

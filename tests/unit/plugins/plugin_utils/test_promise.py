@@ -18,6 +18,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._steps import (
     firmware,
     webui,
 )
+from metrics_host import tell_metrics
 from registry_host import serve_registry
 
 OBEYED = {
@@ -31,6 +32,7 @@ OBEYED = {
     "docker_engine": "install remove repository writes directories files_absent daemon_reload reload restart start",
     "registry": "install remove mask unmask directories writes files_absent empty_absent login seal daemon_reload "
     "units prove account",
+    "metrics": "install remove directories writes program files_absent empty_absent daemon_reload units prove account",
     "webui": "builds lab_models directories models model_cas trust pull act_on selftests remove_containers "
     "remove_images remove_files",
 }
@@ -49,7 +51,7 @@ RUNNING = {
 def choose(random: random.Random, variables: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Variables as somebody may have set them."""
     found = copy.deepcopy(variables)
-    for name in ("firmware", "gpu_access", "docker_engine", "registry", "webui"):
+    for name in ("firmware", "gpu_access", "docker_engine", "registry", "webui", "metrics"):
         found[name]["state"] = random.choice(["present", "present", "present", "absent"])
     found["amdgpu_dkms"].update(
         __amdgpu_dkms_state=random.choice(["present", "absent"]),
@@ -130,7 +132,7 @@ def provision(facts: Any, variables: dict[str, dict[str, Any]], seen: Callable[.
         "amdgpu_dkms": {**found["record"], "release": found["release"]},
         "webui": {"containers": ["webui"], "images": sorted(images)},
     }  # fmt: skip
-    return serve_registry(facts, settings["registry"], seen)
+    return tell_metrics(serve_registry(facts, settings["registry"], seen), settings["metrics"], seen)
 
 
 def drifts(facts: Any) -> list[Callable[[], Any]]:
@@ -230,6 +232,7 @@ def test_a_host_as_the_roles_leave_it_has_nothing_to_do(
     variables["_common"]["waive"] = {"selftest": "not here"}
     variables["amdgpu_dkms"]["__amdgpu_dkms_state"] = "present"
     variables["docker_engine"].update(proxy=UNIT, registry_cas=CA)
+    variables["metrics"]["state"] = "present"
     host = provision(facts, variables, seen)
     plans = {name: step.plan(host, step.settings(variables)) for name, step in STEPS.items()}
     assert {name: plan["actions"] for name, plan in plans.items()} == {name: [] for name in STEPS}
@@ -239,7 +242,7 @@ def test_every_field_of_a_plan_is_known(facts: dict[str, Any], variables: dict[s
     described = {
         "actions", "problems", "warnings", "record", "checks", "tree", "kernel", "codename", "user", "state",
         "instances", "uid", "gid", "source", "pin", "version", "release", "loaded", "broken", "failure", "leftovers",
-        "initramfs", "restart_pending", "questions", "headers_of", "tls", "address",
+        "initramfs", "restart_pending", "questions", "headers_of", "tls", "address", "url",
     }  # fmt: skip
     here: Any = facts
     for name, step in STEPS.items():
