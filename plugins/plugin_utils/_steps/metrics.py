@@ -18,6 +18,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._checks._metrics imp
     oldest_s,
 )
 from ansible_collections.navilab.webui.plugins.module_utils._lab_registry import LOOPBACK, endpoint
+from ansible_collections.navilab.webui.plugins.module_utils._metrics import CONFIG
 from ansible_collections.navilab.webui.plugins.module_utils._paths import plain
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, Questions
 
@@ -74,7 +75,7 @@ def settings(variables: Variables) -> Settings:
 
 def wants(settings: Settings) -> Wants:
     found = verify.wants(settings["verify"])
-    ours = [_files.CONFIG, _files.SERVICE, _files.TIMER_UNIT, _files.PROGRAM, _files.TIMER_ENABLED, _files.RUN]
+    ours = [CONFIG, _files.SERVICE, _files.TIMER_UNIT, _files.PROGRAM, _files.TIMER_ENABLED, _files.RUN]
     drop = [_files.DROP_IN, f"{_files.DROP_IN}/navilab.conf"]
     written = [settings["textfile_dir"], f"{settings['textfile_dir']}/{WRITTEN}"]
     return {
@@ -210,7 +211,7 @@ def _plan_units(facts: Facts, found: MetricsPlan, settings: Settings, ours: bool
     path = f"{settings['textfile_dir']}/{WRITTEN}"
     age = age_s(facts, path)
     late = age is None or age > oldest_s(settings["interval"])
-    if found["program"] or written & {_files.CONFIG, _files.SERVICE} or late:
+    if found["program"] or written & {CONFIG, _files.SERVICE} or late:
         name = _files.SERVICE.rpartition("/")[2]
         found["units"].append({"name": name, "state": "started", "enabled": None})
         found["actions"].append(f"write {path}")

@@ -245,7 +245,7 @@ def used(text: str) -> set[str]:
 
 def test_the_documentation_has_a_row_for_each() -> None:
     text = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(navilab_\w+)` \| (\w+) \| ([^|]*) \| (.+) \|$", text, re.MULTILINE)
+    rows = re.findall(r"^\| `(navilab_\w+)` \| (\w+) \| ([^|]*)\| (.+) \|$", text, re.MULTILINE)
     told = [
         (f"navilab_{each.name}", each.kind, ", ".join(f"`{label}`" for label in each.labels), each.help)
         for each in METRICS

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.navilab.webui.plugins.module_utils._checks import CHECK_IDS
+from ansible_collections.navilab.webui.plugins.module_utils._metrics import CONFIG
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import _metrics_files as files
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import metrics, verify
 from metrics_host import tell_metrics
@@ -42,7 +43,7 @@ def test_a_bare_host(facts: Any, chosen: Callable[..., Any]) -> None:
     plan = metrics.plan(facts, chosen())
     assert (plan["install"], plan["program"], plan["prove"]) == (["prometheus-node-exporter"], True, True)
     written = {each["path"]: each["content"] for each in plan["writes"]}
-    assert list(written) == [files.CONFIG, files.SERVICE, files.TIMER_UNIT, DROP_IN]
+    assert list(written) == [CONFIG, files.SERVICE, files.TIMER_UNIT, DROP_IN]
     assert "--web.listen-address=127.0.0.1:9100 $ARGS" in written[DROP_IN]
     assert "OnUnitActiveSec=60\n" in written[files.TIMER_UNIT]
     assert plan["directories"] == [files.DROP_IN]
@@ -65,7 +66,7 @@ def test_a_host_as_the_role_leaves_it(facts: Any, chosen: Callable[..., Any], se
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        (files.CONFIG, f"write {files.CONFIG}"),
+        (CONFIG, f"write {CONFIG}"),
         (files.SERVICE, f"write {files.SERVICE}"),
         (files.TIMER_UNIT, "have navilab-metrics.timer write it every 60 s"),
         (files.TIMER_ENABLED, "have navilab-metrics.timer write it"),
