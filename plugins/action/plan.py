@@ -43,7 +43,7 @@ ARGUMENTS = {
     "selftests": {"type": "list", "elements": "dict", "default": []},
     "pulled": {"type": "list", "elements": "dict", "default": []},
 }
-READ = ("_common", "image", "gpu_access", "docker_engine", "webui", "gateway")
+READ = ("_common", "image", "gpu_access", "docker_engine", "webui", "gateway", "metrics", "verify")
 """Roles whose variables several steps read."""
 BRINGING = ("amdgpu_dkms", "firmware")
 SAID = ("actions", "warnings")
@@ -181,7 +181,11 @@ class ActionModule(HostAction):
     ) -> dict[str, Any] | None:
         """One plan a step; None where the host had to be asked something more, and could not be."""
         records = known["facts"]["records"]
-        steps = {name: step for name, step in steps.items() if begins or _belongs(step, settings[name], records)}
+        steps = {
+            name: step
+            for name, step in steps.items()
+            if begins or not step.optional or step.wanted(settings[name]) or records.get(name)
+        }
         plans = {name: step.plan(known["facts"], settings[name]) for name, step in steps.items()}
         questions = _answers.questions(plans, known["facts"])
         if not questions:
@@ -256,10 +260,6 @@ class ActionModule(HostAction):
             known["held_until"] = 0.0
             with contextlib.suppress(AnsibleError):
                 self.ask("host_lock", {"state": "absent", "run": known["run"]}, variables)
-
-
-def _belongs(step: Step, settings: Settings, records: Mapping[str, Any]) -> bool:
-    return bool(not step.optional or records.get(step.name) or settings.get("wanted"))
 
 
 def _before(variables: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -102,6 +103,7 @@ def gather(
         "memory": gather_memory(tree),
         "records": public(gather_records(tree)),  # some were written before secrets were left out
         "lock": _lock.read() if tree.live else None,  # nobody's business in a recording
+        "clock": time.time() if tree.live else None,
         "answers": {"apt": [], "dockerd": []},
         "problems": tree.problems,
     }

@@ -815,7 +815,7 @@ class Facts(Hardware):
     path, `records` by role: what each noted in /var/lib/navilab. `addresses`: whether each IP address that was asked
     for is this host's, None for a name. `answers` is empty until plans ask. `lock` is null where no run of Ansible is
     at work, and in a recording. `problems` name what could not be read, as "path: what". `init` is the name of the
-    first process.
+    first process. `clock` is the host's time when they were gathered, None in a recording.
     """
 
     init: str | None
@@ -834,4 +834,5 @@ class Facts(Hardware):
     memory: Memory
     records: dict[str, dict[str, Any]]
     lock: Lock | None
+    clock: float | None
     answers: Answers

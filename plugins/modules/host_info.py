@@ -207,6 +207,9 @@ host:
       description: The run of Ansible that is at work on the host; see M(navilab.webui.host_lock). Null where there is
         none, and in a recording.
       type: dict
+    clock:
+      description: The host's time in seconds since the epoch. Null in a recording.
+      type: float
     records:
       description: What the collection's roles noted in C(/var/lib/navilab).
       type: dict

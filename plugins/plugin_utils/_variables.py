@@ -76,7 +76,7 @@ def _constants(name: str) -> dict[str, Any]:
     return _read(ROLES / name / "vars" / "main.yml")
 
 
-_NAMES = "_common preflight firmware amdgpu_dkms gpu_access reboot docker_engine registry webui gateway verify".split()
+_NAMES = "_common preflight firmware amdgpu_dkms gpu_access reboot docker_engine registry webui gateway metrics verify".split()
 KNOWN: Mapping[str, Role] = {
     **{name: _role(name) for name in _NAMES},
     # Of the image role's constants a host reads what recipes are made from; the rest is the builder's.

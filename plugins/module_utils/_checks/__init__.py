@@ -17,6 +17,7 @@ from ._driver import dkms_built, dri_nodes, driver_bound, driver_reset_free, mod
 from ._engine import container_running, container_sees_gpu, docker_engine
 from ._gpu import board_present, board_supported, firmware_files, firmware_not_shadowed, vram
 from ._kfd import kfd_gpu_node, kfd_ioctl, kfd_node, kfd_open, pcie_atomics
+from ._metrics import metrics_fresh
 from ._resources import DISK_MIN_MIB, MEMORY_MIN_MIB, disk_space, memory
 from ._system import groups, kernel_flavour, release, systemd
 from ._webui import data_writable, gateway_login, gateway_running, selftest, webui_healthy, webui_not_exposed
@@ -64,6 +65,7 @@ CHECKS: tuple[Row, ...] = (
     Row("data_writable", "webui", (), data_writable),
     Row("disk_space", "host", (), disk_space),
     Row("memory", "host", (), memory),
+    Row("metrics_fresh", "host", ("systemd",), metrics_fresh),
 )
 CHECK_IDS = tuple(check.id for check in CHECKS)
 _BOARD_CHECKS = frozenset(CHECK_IDS[CHECK_IDS.index("board_present") : CHECK_IDS.index("groups")])

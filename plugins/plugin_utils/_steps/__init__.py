@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import amdgpu_dkms, docker_engine, firmware, gateway, gpu_access, preflight, reboot, registry, verify, webui
+from . import (
+    amdgpu_dkms,
+    docker_engine,
+    firmware,
+    gateway,
+    gpu_access,
+    metrics,
+    preflight,
+    reboot,
+    registry,
+    verify,
+    webui,
+)
 from ._base import Step
 
 # AMD's driver comes first: its tree lets one that an earlier attempt left half-configured build, which would stop every
@@ -24,6 +36,7 @@ STEPS: Mapping[str, Step] = {
         registry,
         webui,
         gateway,
+        metrics,
         verify,
     )
 }

@@ -65,7 +65,7 @@ class Step(NamedTuple):
     `settings` gathers what the plan needs from the roles' variables. `gate` are checks that must hold when the role
     begins, not before: an earlier step may be what makes them good. `stale_after` names the steps whose work changes
     what this one's plan is made from; a reboot changes everything. One that is `optional` is in the plan of a host only
-    where it has been before, by its record, where its settings say `wanted`, or where its role begins.
+    where it is `wanted`, where it has been before, by its record, or where its role begins.
     """
 
     name: str
@@ -75,6 +75,7 @@ class Step(NamedTuple):
     gate: Callable[[Facts, Settings, Connection], list[Check]] = no_gate
     stale_after: frozenset[str] = frozenset()
     optional: bool = False
+    wanted: Callable[[Settings], bool] = lambda _settings: False
 
 
 def own(name: str) -> Callable[[Variables], Settings]:

@@ -497,5 +497,11 @@ def _absent(facts: Facts, found: GatewayPlan, record: dict[str, Any]) -> Gateway
 
 
 STEP = Step(
-    "gateway", settings, wants, plan, stale_after=webui.STEP.stale_after | {"registry", "gateway"}, optional=True
+    "gateway",
+    settings,
+    wants,
+    plan,
+    stale_after=webui.STEP.stale_after | {"registry", "gateway"},
+    optional=True,
+    wanted=lambda settings: bool(settings["wanted"]),
 )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.navilab.webui.plugins.module_utils import _checks
+from ansible_collections.navilab.webui.plugins.module_utils._checks._metrics import RUNS, WRITTEN
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, WantedWebui
 
 from .._text import problem_lines
@@ -27,6 +28,7 @@ def settings(variables: Variables) -> Settings:
     found["gateway"] = gateway.asked(variables)
     return {
         **found,
+        "textfile_dir": variables["metrics"]["textfile_dir"].rstrip("/"),
         "groups": variables["gpu_access"]["groups"],
         "amdgpu_dkms": None if state is None else state == "present",
     }
@@ -36,7 +38,8 @@ def wants(settings: Settings) -> Wants:
     found = webui.wants(settings["webui"])
     if settings["gateway"]:
         found["gateways"] = [settings["gateway"]]
-    return found
+    metrics = [f"{settings['textfile_dir']}/{WRITTEN}", RUNS]
+    return {**found, "files": [*found["files"], *metrics]}
 
 
 def webuis(instances: list[Instance]) -> list[WantedWebui]:
@@ -84,4 +87,4 @@ def plan(facts: Facts, settings: Settings) -> VerifyPlan:
     return {"actions": [], "problems": [], "warnings": [*waived, *notes, *stops], "checks": checks}
 
 
-STEP = Step("verify", settings, wants, plan, stale_after=webui.STEP.stale_after | {"gateway"})
+STEP = Step("verify", settings, wants, plan, stale_after=webui.STEP.stale_after | {"gateway", "metrics"})

@@ -285,6 +285,25 @@ def _write_drm(root: Path, gpu: Path, index: int) -> list[DeviceNode]:
     return nodes
 
 
+def _write_hwmon(root: Path, gpu: Path, index: int, product: Product) -> None:
+    """What the driver measures, of a board that idles; numbers are placeholders."""
+    folder = gpu / "hwmon" / f"hwmon{index}"
+    _write(folder / "name", "amdgpu")
+    for number, (sensor, celsius) in enumerate({"edge": 41, "junction": 43, "mem": 46}.items(), start=1):
+        _write(folder / f"temp{number}_input", str(celsius * 1000))
+        _write(folder / f"temp{number}_label", sensor)
+    for number, (clock, mhz) in enumerate({"sclk": 300, "mclk": product.memory_mhz}.items(), start=1):
+        _write(folder / f"freq{number}_input", str(mhz * 1000000))
+        _write(folder / f"freq{number}_label", clock)
+    _write(folder / "power1_average", "9000000")
+    _write(folder / "fan1_input", "1040")
+    _link(folder / "device", gpu)
+    _link(folder / "subsystem", root / "sys/class/hwmon")
+    _link(root / "sys/class/hwmon" / folder.name, folder)
+    _write(gpu / "gpu_busy_percent", "3")
+    _write(gpu / "power/runtime_status", "active")
+
+
 # -- KFD ---------------------------------------------------------------------------------------------------------------
 
 _LINK_ENABLED, _LINK_NONCOHERENT, _LINK_NO_ATOMICS = 0x1, 0x2, 0xC
@@ -468,6 +487,7 @@ def write_tree(root: Path, board: str, kernel: str, *, firmware: bool = True) ->
         _write(folder / "fw_version/mec_fw_version", f"0x{mec:08x}")
         index = sum(node.group == "video" for node in nodes)
         nodes += _write_drm(root, folder, index)
+        _write_hwmon(root, folder, index, product)
         if kfd_accepts(series, mec, chip, atomics):
             gpus.append(_Gpu(product, gpu.bdf, index, atomics, mec))
     if not host.boards:

@@ -234,7 +234,7 @@ BARE: dict[str, Any] = {
         }
     },
     "memory": {"total_mib": 32000, "available_mib": 30000, "swap_mib": 0},
-    "records": {}, "lock": None, "answers": {"apt": [], "dockerd": []},
+    "records": {}, "lock": None, "clock": 1000.0, "answers": {"apt": [], "dockerd": []},
 }
 # fmt: on
 

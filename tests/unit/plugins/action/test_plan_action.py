@@ -16,17 +16,9 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._steps import STEPS
 
 IMAGE = "registry.example/webui:rocm7"
 ALL = [
-    "preflight",
-    "amdgpu_dkms",
-    "firmware",
-    "gpu_access",
-    "reboot",
-    "docker_engine",
-    "registry",
-    "webui",
-    "gateway",
-    "verify",
-]
+    "preflight", "amdgpu_dkms", "firmware", "gpu_access", "reboot", "docker_engine", "registry", "webui", "gateway",
+    "metrics", "verify",
+]  # fmt: skip
 USUAL = {
     "inventory_hostname": "node1",
     "webui_user": "lab",
@@ -338,6 +330,19 @@ def test_what_was_built_is_pulled_by_digest(built: Callable[..., Any], plan: Cal
     assert found["record"]["trusted"] == [found["trust"]["path"]]
     # A registry of the user's own is docker_engine's to trust.
     assert built({**told, "ca": ""})["plan"]["trust"] is None
+
+
+def test_an_optional_step_is_where_it_is_wanted_or_came_in(
+    plan: Callable[..., Any], answering: Any, facts: dict[str, Any]
+) -> None:
+    def planned(**variables: Any) -> set[str]:
+        answering.answers = []
+        return {"registry", "metrics"} & set(navilab(plan(["registry", "metrics", "verify"], variables))["plans"])
+
+    assert planned() == set()
+    assert planned(metrics_state="present") == {"metrics"}
+    facts["records"]["metrics"] = {"packages": [], "files": ["/x"]}
+    assert planned() == {"metrics"}
 
 
 def test_every_step_is_an_option() -> None:

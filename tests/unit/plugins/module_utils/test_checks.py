@@ -18,6 +18,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._checks import (
     first_failure,
     validate,
 )
+from ansible_collections.navilab.webui.plugins.module_utils._checks._metrics import RUNS
 from ansible_collections.navilab.webui.plugins.module_utils._gather import gather
 
 from navilab.lab.boards import write_tree
@@ -58,6 +59,10 @@ WANTED: dict[str, Any] = {
 }
 
 
+TOLD = "/textfile/navilab.prom"
+TELLS = {TOLD: {"exists": True, "mtime": 940.0}, RUNS: {"exists": True}}
+
+
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     root = tmp_path_factory.mktemp("host")
@@ -78,7 +83,9 @@ def good(simulated: dict[str, Any]) -> dict[str, Any]:
         user={"name": "lab", "exists": True, "uid": 1000, "groups": ["lab", "video", "render"], "needs_login": False},
         disk={"/data": dict(DISK)},
         memory={"total_mib": 16000, "available_mib": 9000, "swap_mib": 0},
-        files={"/data": dict(DIRECTORY), "/data/cache": dict(DIRECTORY)},
+        files={"/data": dict(DIRECTORY), "/data/cache": dict(DIRECTORY), **TELLS},
+        clock=1000.0,
+        records={"metrics": {"textfile_dir": "/textfile", "interval": 60, "packages": ["prometheus-node-exporter"]}},
         http={"webui": {"status": 200, "ready": True, "models": 1, "error": ""}},
         gateways={"443": {"status": 401, "ends": time.time() + 90 * 86400, "error": ""}},
         ports={"7860": {"listeners": ["127.0.0.1"], "owner": "docker-proxy"}},
@@ -142,7 +149,7 @@ def test_the_order_is_the_contract() -> None:
         "module_signed driver_bound driver_reset_free dri_nodes kfd_node kfd_open kfd_ioctl pcie_atomics kfd_gpu_node "
         "vram groups systemd docker_engine selftest "
         "container_running container_sees_gpu webui_healthy webui_not_exposed gateway_running "
-        "gateway_login data_writable disk_space memory"
+        "gateway_login data_writable disk_space memory metrics_fresh"
     )
     assert list(CHECK_IDS) == names.split()
     for place, check in enumerate(CHECKS):
@@ -315,6 +322,14 @@ FAILURES: list[tuple[str, dict[str, Any], str, str]] = [
     ("disk_space", {"disk|/data|free_mib": 10}, "10 MiB free", "free some"),
     ("disk_space", {"disk|/data|read_only": True}, "read-only", "mount"),
     ("memory", {"memory|total_mib": 2000}, "2000 MiB", "6000 MiB"),
+    ("metrics_fresh", {"clock": 1151.0}, "is 211 s old", "systemctl start navilab-metrics.timer"),
+    (
+        "metrics_fresh",
+        {f"files|{TOLD}": {"exists": False, "mtime": None}},
+        "is missing",
+        "journalctl -u navilab-metrics",
+    ),
+    ("metrics_fresh", {f"files|{RUNS}": {"exists": False}}, "does not run", "--tags metrics"),
 ]
 OPEN = {
     "ENOENT": "modprobe",
@@ -738,6 +753,9 @@ def test_notes(good: dict[str, Any], check: str, changes: dict[str, Any], note: 
         ("pcie_atomics", {"boards|0|atomics": None}, "nothing tells"),
         ("container_sees_gpu", {CONTAINER + "access": None}, "root alone"),
         ("data_writable", {"files": {}}, "not gathered"),
+        ("metrics_fresh", {"records": {}}, "has not come in"),
+        ("metrics_fresh", {"files": {}}, "not gathered"),
+        ("metrics_fresh", {"clock": None}, "recorded tree"),
         ("disk_space", {"disk": {}}, "no path"),
         ("memory", {"memory|total_mib": None}, "meminfo"),
         ("groups", {"user": None}, "not gathered"),
@@ -780,7 +798,7 @@ def test_root_needs_no_groups(good: dict[str, Any]) -> None:
 
 def test_scope_and_only(good: dict[str, Any]) -> None:
     assert [check["id"] for check in evaluate(good)] == list(CHECK_IDS[: CHECK_IDS.index("systemd")])
-    host = ["systemd", "docker_engine", "disk_space", "memory"]
+    host = ["systemd", "docker_engine", "disk_space", "memory", "metrics_fresh"]
     assert [check["id"] for check in evaluate(good, {"scope": ["host"]})] == host
     assert [check["id"] for check in evaluate(good, {"only": ["memory", "release"]})] == ["release", "memory"]
     good["boards"] = []

@@ -265,7 +265,7 @@ def test_the_recording_of_this_machine_says_what_it_says(tmp_path: Path) -> None
         facts["memory"]["available_mib"] = None
         facts["files"]["/etc/passwd"]["sha256"] = None
         facts["registry"]["registry.example/x:1"]["detail"] = ""
-        for key in ("root", "live", "lock", "problems"):
+        for key in ("root", "live", "lock", "clock", "problems"):
             facts.pop(key, None)
     for key, value in live.items():
         assert recorded[key] == value, key

@@ -19,6 +19,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._steps import (
     webui,
 )
 from gateway_host import WANTED, serve_gateway
+from metrics_host import tell_metrics
 from registry_host import serve_registry
 
 OBEYED = {
@@ -34,6 +35,7 @@ OBEYED = {
     "units prove account",
     "gateway": "install remove mask unmask directories links writes configuration files_absent empty_absent login seal "
     "daemon_reload units",
+    "metrics": "install remove directories writes program files_absent empty_absent daemon_reload units prove account",
     "webui": "builds lab_models directories models model_cas trust pull act_on selftests remove_containers "
     "remove_images remove_files",
 }
@@ -52,7 +54,7 @@ RUNNING = {
 def choose(random: random.Random, variables: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Variables as somebody may have set them."""
     found = copy.deepcopy(variables)
-    for name in ("firmware", "gpu_access", "docker_engine", "registry", "webui", "gateway"):
+    for name in ("firmware", "gpu_access", "docker_engine", "registry", "webui", "gateway", "metrics"):
         found[name]["state"] = random.choice(["present", "present", "present", "absent"])
     found["amdgpu_dkms"].update(
         __amdgpu_dkms_state=random.choice(["present", "absent"]),
@@ -135,7 +137,7 @@ def provision(facts: Any, variables: dict[str, dict[str, Any]], seen: Callable[.
         "amdgpu_dkms": {**found["record"], "release": found["release"]},
         "webui": {"containers": ["webui"], "images": sorted(images)},
     }  # fmt: skip
-    host = serve_registry(facts, settings["registry"], seen)
+    host = tell_metrics(serve_registry(facts, settings["registry"], seen), settings["metrics"], seen)
     wanted = settings["gateway"]
     return serve_gateway(host, wanted, seen) if wanted["wanted"] else host
 
@@ -237,6 +239,7 @@ def test_a_host_as_the_roles_leave_it_has_nothing_to_do(
     variables["_common"]["waive"] = {"selftest": "not here"}
     variables["amdgpu_dkms"]["__amdgpu_dkms_state"] = "present"
     variables["docker_engine"].update(proxy=UNIT, registry_cas=CA)
+    variables["metrics"]["state"] = "present"
     host = provision(facts, variables, seen)
     plans = {name: step.plan(host, step.settings(variables)) for name, step in STEPS.items()}
     assert {name: plan["actions"] for name, plan in plans.items()} == {name: [] for name in STEPS}
