@@ -16,6 +16,7 @@ from ._base import Case, Row, skipped
 from ._driver import dkms_built, dri_nodes, driver_bound, driver_reset_free, module_signed
 from ._engine import container_running, container_sees_gpu, docker_engine
 from ._gpu import board_present, board_supported, firmware_files, firmware_not_shadowed, vram
+from ._guard import webui_egress, webui_memory, webui_tcmalloc, zram
 from ._kfd import kfd_gpu_node, kfd_ioctl, kfd_node, kfd_open, pcie_atomics
 from ._resources import DISK_MIN_MIB, MEMORY_MIN_MIB, disk_space, memory
 from ._system import groups, kernel_flavour, release, systemd
@@ -57,11 +58,15 @@ CHECKS: tuple[Row, ...] = (
     Row("selftest", "webui", (), selftest),
     Row("container_running", "webui", ("docker_engine",), container_running),
     Row("container_sees_gpu", "webui", ("container_running", "dri_nodes", "kfd_gpu_node"), container_sees_gpu),
-    Row("webui_healthy", "webui", ("container_running", "container_sees_gpu"), webui_healthy),
+    Row("webui_memory", "webui", ("container_running",), webui_memory),
+    Row("webui_tcmalloc", "webui", ("container_running",), webui_tcmalloc),
+    Row("webui_healthy", "webui", ("container_running", "container_sees_gpu", "webui_memory"), webui_healthy),
     Row("webui_not_exposed", "webui", ("container_running",), webui_not_exposed),
+    Row("webui_egress", "webui", ("container_running",), webui_egress),
     Row("data_writable", "webui", (), data_writable),
     Row("disk_space", "host", (), disk_space),
     Row("memory", "host", (), memory),
+    Row("zram", "host", (), zram),
 )
 CHECK_IDS = tuple(check.id for check in CHECKS)
 _BOARD_CHECKS = frozenset(CHECK_IDS[CHECK_IDS.index("board_present") : CHECK_IDS.index("groups")])
