@@ -588,7 +588,7 @@ class Container(TypedDict):
 
 
 class ContainerGuard(TypedDict):
-    """How a container is confined. `memory_swap` is the engine's limit of memory and swap together in bytes (0 for none,
+    """How a container is confined. `memory_swap` limits memory and swap together, in bytes (0 for none,
     -1 for as much as there is), `pids_limit` that of processes, 0 for none; `oom_kills` counts what the kernel has
     killed in it since its last start; `tcmalloc` is the file that its Python has mapped, "" for none."""
 
