@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+import time
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional, TypedDict
 
@@ -90,13 +93,21 @@ def _ask(engine: Engine, tree: Tree, names: Sequence[str]) -> EngineGuard:
             found["bridge"] = str((network.get("Options") or {}).get(BRIDGE_OPTION) or "")
         for name in names:
             container = engine.container(name)
-            found["containers"][name] = describe(container, tree) if container else None
+            found["containers"][name] = describe(container, tree, _noted(engine, container)) if container else None
     except (EngineError, AttributeError):  # whoever needs it asks docker_engine why
         pass
     return found
 
 
-def describe(container: Mapping[str, Any], tree: Tree) -> ContainerGuard:
+def _noted(engine: Engine, container: Mapping[str, Any]) -> bool:
+    """Whether the kernel's killing is among the engine's last 256 events; its mark on the container is gone with the
+    next start since Docker 26, and a container as host has no log of the kernel's."""
+    filters = json.dumps({"container": [container.get("Id")], "event": ["oom"]})
+    query = urllib.parse.urlencode({"since": 0, "until": f"{time.time():.9f}", "filters": filters})
+    return bool(engine.raw(f"/events?{query}"))
+
+
+def describe(container: Mapping[str, Any], tree: Tree, noted: bool = False) -> ContainerGuard:
     """What the facts keep of an inspected container."""
     host, pid = container.get("HostConfig") or {}, (container.get("State") or {}).get("Pid") or 0
     networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
@@ -105,6 +116,7 @@ def describe(container: Mapping[str, Any], tree: Tree) -> ContainerGuard:
         "pids_limit": host.get("PidsLimit") or 0,
         "networks": sorted(networks),
         "oom_kills": _oom_kills(tree, pid) if pid else None,
+        "oom_noted": noted,
         "tcmalloc": _tcmalloc(tree, pid) if pid else None,
     }
 

@@ -590,12 +590,14 @@ class Container(TypedDict):
 class ContainerGuard(TypedDict):
     """How a container is confined. `memory_swap` limits memory and swap together, in bytes (0 for none,
     -1 for as much as there is), `pids_limit` that of processes, 0 for none; `oom_kills` counts what the kernel has
-    killed in it since its last start; `tcmalloc` is the file that its Python has mapped, "" for none."""
+    killed in it since its last start, `oom_noted` is the engine's own word on that, also of before; `tcmalloc` is the
+    file that its Python has mapped, "" for none."""
 
     memory_swap: int
     pids_limit: int
     networks: list[str]
     oom_kills: int | None
+    oom_noted: bool
     tcmalloc: str | None
 
 

@@ -21,13 +21,12 @@ def _running(case: Case, webui: WantedWebui) -> tuple[Container, ContainerGuard]
     return (container, guard) if container and guard and container["state"] == "running" else None
 
 
-def _out_of_memory(case: Case, container: Container, guard: ContainerGuard) -> str:
-    """What the kernel has killed in a container for want of memory, as far as engine and kernel remember."""
-    identity = re.escape(container["id"] or "-")
-    # The engine's mark lasts until another start, the log's lines until the next boot.
-    logged = sum(bool(re.search(rf"_memcg=[^,]*{identity}", line)) for line in case.facts["kernel_log"]["oom_kills"])
-    kills = max(logged, guard["oom_kills"] or 0, int(container["oom_killed"]))
-    return f"the kernel killed {kills} process(es) of it for want of memory" if kills else ""
+def _out_of_memory(case: Case, container: Container, guard: ContainerGuard) -> bool:
+    """Whether the kernel has killed a process of a container for want of memory, as far as somebody remembers: the
+    kernel's log until the next boot, the engine for some of its starts and events."""
+    ours = re.compile(rf"_memcg=[^,]*{re.escape(container['id'] or '-')}")
+    logged = any(map(ours.search, case.facts["kernel_log"]["oom_kills"]))
+    return logged or container["oom_killed"] or guard["oom_noted"] or bool(guard["oom_kills"])
 
 
 def _webui_memory_one(case: Case, webui: WantedWebui) -> Verdict:
@@ -39,11 +38,13 @@ def _webui_memory_one(case: Case, webui: WantedWebui) -> Verdict:
     text = f"limit {memory >> 20} MiB" if memory else "no limit, since the engine can't set one"
     text += f" and {(both - memory) >> 20} MiB of swap" if memory and both > 0 else ""
     text += f", {guard['pids_limit']} processes at most" if guard["pids_limit"] > 0 else ""
-    killed = _out_of_memory(case, container, guard)
+    killed = f"the kernel killed a process of it for want of memory ({text})"
     answer = case.facts["http"].get(webui["name"])
-    if killed and answer and answer["error"] != UNKNOWN and not answer["ready"] and container["health"] != "starting":
-        return failed(f"{killed} ({text}), and it does not answer", f"{SITE.format('webui')}; {MORE}")
-    return ok(text, f"{killed} ({text}), and it is well again; {MORE}" if killed else "")
+    if not _out_of_memory(case, container, guard):
+        return ok(text)
+    if answer and answer["error"] != UNKNOWN and not answer["ready"] and container["health"] != "starting":
+        return failed(f"{killed}, and it does not answer", f"{SITE.format('webui')}; {MORE}")
+    return ok(text, f"{killed}, and the webui is well again; {MORE}")
 
 
 def webui_memory(case: Case) -> Verdict:

@@ -82,17 +82,18 @@ def test_what_the_engine_says(engine: Callable[..., Any], inspected: Callable[..
     container = inspected()
     container["HostConfig"].update(MemorySwap=16 << 30, PidsLimit=2048)
     container["NetworkSettings"] = {"Networks": {"navilab": {}, "bridge": {}}}
-    routes = {
+    routes: dict[str, Any] = {
         "/info": (200, {"SwapLimit": True, "PidsLimit": False}),
         "/networks/navilab": (200, {"Options": {"com.docker.network.bridge.name": "navilab0"}}),
         "/containers/webui/json": (200, container),
     }
+    routes["/events"] = lambda handler: (200, b'{"status":"oom"}\n' if "c0ffee" in handler.path else b"")
     seen = _guard._ask(Engine(engine(routes).server_address), Tree("/nowhere"), ["webui", "webui-2"])
     assert (seen["limits"], seen["bridge"]) == ({"swap": True, "pids": False}, "navilab0")
     assert seen["containers"] == {
         "webui": {
             "memory_swap": 16 << 30, "pids_limit": 2048, "networks": ["bridge", "navilab"], "oom_kills": None,
-            "tcmalloc": None,
+            "oom_noted": True, "tcmalloc": None,
         },
         "webui-2": None,
     }  # fmt: skip

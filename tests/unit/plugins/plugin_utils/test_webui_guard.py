@@ -54,7 +54,8 @@ def running(facts: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         "image": instance["image"],
     }  # fmt: skip
     facts["guard"]["containers"]["webui"] = {
-        "memory_swap": 16 << 30, "pids_limit": 2048, "networks": ["bridge"], "oom_kills": 0, "tcmalloc": "",
+        "memory_swap": 16 << 30, "pids_limit": 2048, "networks": ["bridge"], "oom_kills": 0, "oom_noted": False,
+        "tcmalloc": "",
     }  # fmt: skip
     facts["http"]["webui"] = {"status": 200, "ready": True, "models": 1, "error": ""}
     return facts
