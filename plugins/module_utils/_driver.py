@@ -1,7 +1,7 @@
 # Copyright: navilab.webui contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The amdgpu module, what keeps it from loading, and what the kernel log says of it."""
+"""The amdgpu module, what keeps it from loading, and what the kernel log says of it and of memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ._types import Board, Driver, KernelLog, KernelLogLines, ModuleFile
 
 MODULE = "/sys/module/amdgpu"
 
-# amdgpu_device.c, kfd_device.c, kfd_topology.c, firmware_loader; texts of 5.10, 6.1 and 6.12
+# amdgpu_device.c, kfd_device.c, kfd_topology.c, firmware_loader, oom_kill.c; texts of 5.10, 6.1 and 6.12
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "resets",
@@ -47,6 +47,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"|amdgpu: sched_policy has invalid value"
         ),
     ),
+    ("oom_kills", re.compile(r"^(?:\[ *[0-9.]+\] )?oom-kill:constraint=")),
 )
 _KEEP = 20  # newest lines of each kind
 _RECORDED = 2000  # lines that are taken of a recording
@@ -131,6 +132,7 @@ def sort_log(lines: Iterable[str]) -> KernelLogLines:
         "atomics_rejected": found["atomics_rejected"][-_KEEP:],
         "firmware_failed": found["firmware_failed"][-_KEEP:],
         "kfd_errors": found["kfd_errors"][-_KEEP:],
+        "oom_kills": found["oom_kills"][-_KEEP:],
     }
 
 

@@ -18,6 +18,7 @@ from ._docker import ENGINES, gather_docker
 from ._docker_config import public, read_config
 from ._dpkg import gather_dpkg
 from ._engines import SOCKET
+from ._guard import gather_guard
 from ._hardware import gather_hardware
 from ._machine import gather_disk, gather_files, gather_memory, gather_records
 from ._net import listeners, own_addresses, probe
@@ -92,6 +93,7 @@ def gather(
         "dpkg": dpkg,
         "dkms": gather_dkms(tree),
         "docker": docker,
+        "guard": gather_guard(tree, names, docker),
         "registry": registry,
         "ports": bound,
         "addresses": own_addresses(tree, addresses),

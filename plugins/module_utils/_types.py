@@ -47,7 +47,8 @@ class _WantedWebui(TypedDict):
 
 class WantedWebui(_WantedWebui, total=False):
     """A webui that the checks are about. No `devices`: it uses no board; None or absent: those of the first board.
-    `data_dir` is the host's, `writes` what this one writes below it (absent: what the only one does)."""
+    `data_dir` is the host's, `writes` what this one writes below it (absent: what the only one does). `tcmalloc`: it
+    is to be preloaded; `egress` is deny where it may begin no connection."""
 
     listen: str | None
     data_dir: str | None
@@ -56,6 +57,8 @@ class WantedWebui(_WantedWebui, total=False):
     devices: list[str] | None
     image: str | None
     selftest: SelftestVerdict | None
+    tcmalloc: bool
+    egress: str
 
 
 class WantedGateway(TypedDict):
@@ -98,6 +101,7 @@ class Wanted(TypedDict, total=False):
     disk_paths: list[str] | None
     min_disk_mib: int | None
     min_memory_mib: int | None
+    zram_mib: int
 
 
 # -- the system ---------------------------------------------------------------------------------------------------
@@ -416,6 +420,7 @@ class KernelLogLines(TypedDict):
     atomics_rejected: list[str]
     firmware_failed: list[str]
     kfd_errors: list[str]
+    oom_kills: list[str]
 
 
 class KernelLog(KernelLogLines):
@@ -588,6 +593,33 @@ class Container(TypedDict):
     privileged: bool
     pid: int
     access: Access | None
+
+
+class ContainerGuard(TypedDict):
+    """How a container is confined. `memory_swap` limits memory and swap together, in bytes (0 for none,
+    -1 for as much as there is), `pids_limit` that of processes, 0 for none; `oom_kills` counts what the kernel has
+    killed in it since its last start, `oom_noted` is the engine's own word on that, also of before; `tcmalloc` is the
+    file that its Python has mapped, "" for none."""
+
+    memory_swap: int
+    pids_limit: int
+    networks: list[str]
+    oom_kills: int | None
+    oom_noted: bool
+    tcmalloc: str | None
+
+
+class Guard(TypedDict):
+    """`containers` are the webuis', `limits` what the engine can limit (swap, pids), `bridge` that of our network, None
+    where there is none. `rules` is our table as nft lists it, "" where it is not loaded and None where that is not
+    known; `refused` are its packets. `zram_mib` is the size of our compressed swap, None where it is not in use."""
+
+    containers: dict[str, ContainerGuard | None]
+    limits: dict[str, bool]
+    bridge: str | None
+    rules: str | None
+    refused: int | None
+    zram_mib: int | None
 
 
 class Image(TypedDict):
@@ -824,6 +856,7 @@ class Facts(Hardware):
     dpkg: Dpkg
     dkms: Dkms
     docker: Docker
+    guard: Guard
     registry: dict[str, RegistryAnswer]
     ports: dict[str, PortFacts]
     addresses: dict[str, bool | None]

@@ -170,6 +170,14 @@ host:
           are engines that are no unit of the system (Podman, a snap, ...); C(root) is where the engine writes, which
           is in RV(host.disk) too.
       type: dict
+    guard:
+      description:
+        - How the webuis are confined - C(containers) by name, with their limits of swap and processes, networks, how
+          many processes the kernel killed since the last start (C(oom_kills)) and whether the engine noted it
+          (C(oom_noted)), and the C(tcmalloc) that is mapped.
+        - What the engine can limit (C(limits)), the C(bridge) of our network, our table as nft lists it (C(rules)) with
+          the packets that it C(refused), and the size of our compressed swap (C(zram_mib)).
+      type: dict
     registry:
       description: By image, C(status) (V(local), V(found), V(missing), V(unreachable), V(denied), V(invalid) or
         V(unknown)) and C(detail).

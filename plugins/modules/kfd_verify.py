@@ -28,9 +28,10 @@ options:
       - V(kfd) is C(release), C(kernel_flavour), C(board_present), C(board_supported), C(firmware_files),
         C(firmware_not_shadowed), C(dkms_built), C(module_signed), C(driver_bound), C(driver_reset_free), C(dri_nodes),
         C(kfd_node), C(kfd_open), C(kfd_ioctl), C(pcie_atomics), C(kfd_gpu_node), C(vram) and C(groups).
-      - V(host) is C(systemd), C(docker_engine), C(disk_space) and C(memory).
-      - V(webui) is C(selftest), C(container_running), C(container_sees_gpu), C(webui_healthy), C(webui_not_exposed),
-        C(gateway_running), C(gateway_login) and C(data_writable).
+      - V(host) is C(systemd), C(docker_engine), C(disk_space), C(memory), C(zram) and C(metrics_fresh).
+      - V(webui) is C(selftest), C(container_running), C(container_sees_gpu), C(webui_memory), C(webui_tcmalloc),
+        C(webui_healthy), C(webui_not_exposed), C(gateway_running), C(gateway_login), C(webui_egress) and
+        C(data_writable).
     type: list
     elements: str
     choices: [kfd, host, webui]

@@ -31,7 +31,8 @@ options:
       - Steps to plan. They are named as their roles.
     type: list
     elements: str
-    choices: [preflight, amdgpu_dkms, firmware, gpu_access, reboot, docker_engine, registry, webui, gateway, metrics, verify]
+    choices:
+      [preflight, amdgpu_dkms, firmware, gpu_access, reboot, docker_engine, registry, webui, gateway, metrics, verify]
     required: true
   apply:
     description:

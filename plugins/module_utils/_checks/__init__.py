@@ -16,6 +16,7 @@ from ._base import Case, Row, skipped
 from ._driver import dkms_built, dri_nodes, driver_bound, driver_reset_free, module_signed
 from ._engine import container_running, container_sees_gpu, docker_engine
 from ._gpu import board_present, board_supported, firmware_files, firmware_not_shadowed, vram
+from ._guard import webui_egress, webui_memory, webui_tcmalloc, zram
 from ._kfd import kfd_gpu_node, kfd_ioctl, kfd_node, kfd_open, pcie_atomics
 from ._metrics import metrics_fresh
 from ._resources import DISK_MIN_MIB, MEMORY_MIN_MIB, disk_space, memory
@@ -58,13 +59,17 @@ CHECKS: tuple[Row, ...] = (
     Row("selftest", "webui", (), selftest),
     Row("container_running", "webui", ("docker_engine",), container_running),
     Row("container_sees_gpu", "webui", ("container_running", "dri_nodes", "kfd_gpu_node"), container_sees_gpu),
-    Row("webui_healthy", "webui", ("container_running", "container_sees_gpu"), webui_healthy),
+    Row("webui_memory", "webui", ("container_running",), webui_memory),
+    Row("webui_tcmalloc", "webui", ("container_running",), webui_tcmalloc),
+    Row("webui_healthy", "webui", ("container_running", "container_sees_gpu", "webui_memory"), webui_healthy),
     Row("webui_not_exposed", "webui", ("container_running",), webui_not_exposed),
     Row("gateway_running", "webui", (), gateway_running),
     Row("gateway_login", "webui", ("gateway_running",), gateway_login),
+    Row("webui_egress", "webui", ("container_running",), webui_egress),
     Row("data_writable", "webui", (), data_writable),
     Row("disk_space", "host", (), disk_space),
     Row("memory", "host", (), memory),
+    Row("zram", "host", (), zram),
     Row("metrics_fresh", "host", ("systemd",), metrics_fresh),
 )
 CHECK_IDS = tuple(check.id for check in CHECKS)

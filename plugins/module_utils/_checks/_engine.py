@@ -51,7 +51,7 @@ def _container_running_one(case: Case, webui: WantedWebui) -> Verdict:
             return skipped(UNKNOWN)
         return failed(docker["error"] or "there is no such container", site)
     state = container["state"]
-    # The engine keeps the mark of a container that it has started again: what it is now counts.
+    # The engine keeps the mark of a container that it has started again: webui_memory tells of that.
     killed = f"killed for want of memory (limit {container['memory'] >> 20} MiB)" if container["oom_killed"] else ""
     if killed and state in ("exited", "dead", "restarting"):
         return failed(
@@ -69,7 +69,7 @@ def _container_running_one(case: Case, webui: WantedWebui) -> Verdict:
         }
         evidence = f"{state}{' (' + ', '.join(details) + ')' if details else ''}"
         return failed(evidence, remedies.get(state or "", f"see {log}, then {site}"))
-    wanted, notes = webui.get("image"), [f"it was {killed} before"] if killed else []
+    wanted, notes = webui.get("image"), []
     if wanted and container["image"] != wanted:
         image = docker["images"].get(wanted)
         if image and image["id"] != container["image_id"]:

@@ -10,6 +10,7 @@ import json
 import re
 from typing import Any, TypedDict
 
+from ansible_collections.navilab.webui.plugins.module_utils._guard import NETWORK
 from ansible_collections.navilab.webui.plugins.module_utils._hardware import GROUPS
 from ansible_collections.navilab.webui.plugins.module_utils._paths import (
     CACHE,
@@ -30,10 +31,13 @@ CONTAINER_PORT = 7860
 LISTEN = "127.0.0.1"  # where readiness is looked for, and the gateway and the ssh -L line end
 MOUNT = "/dockerx"
 HOME = "/home/webui"
-SCRATCH = ("/tmp", HOME)  # noqa: S108 -- paths in the container
+SCRATCH = {"/tmp": "tmp_mib", HOME: "home_mib"}  # noqa: S108 -- paths in the container, and what says their size
 SPEC_LABEL = "navilab.webui.spec"
 BOARD_LABEL = "navilab.webui.board"
 TCMALLOC = "/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4"
+LIVING = ("memory", "memory_swap", "restart_policy")
+"""What docker update changes on a container that runs."""
+OOM_SCORE_ADJ = 500  # where the host itself is short of memory, the webui goes before its other services
 # Any answer below 500 is alive: /internal/ping is 404 with --nowebui.
 HEALTH = (
     "import sys, urllib.request, urllib.error\n"
@@ -78,11 +82,12 @@ class _Instance(TypedDict):
 class Instance(_Instance, total=False):
     """One webui: on a board, or on the CPU (`board` None, `bdf` ""). `test` is the self-test that is kept; `data` and
     `cache` are its directories below `data_dir`, of which it gets no more where the host has several (`apart`), but for
-    the models to read; `uid` is that of its process, None where the image decides and does not say; `container` and
-    `actions` are there where nothing stops the host."""
+    the models to read; `uid` is that of its process, None where the image decides and does not say; `container`,
+    `actions` and `restart` are there where nothing stops the host."""
 
     container: dict[str, Any]
     actions: list[str]
+    restart: bool
 
 
 def _precision(profile: dict[str, Any], test: dict[str, Any] | None, settings: Settings) -> str:
@@ -170,6 +175,38 @@ def device_groups(facts: Facts, devices: list[str]) -> list[str]:
     return [str(gid) for gid in sorted(gid for gid in gids if gid)]
 
 
+def _limits(facts: Facts, instance: Instance, settings: Settings) -> dict[str, Any]:
+    """What a container may take of the host; None for what the engine can't limit."""
+    memory, swap, limits = instance["memory_mib"], settings["memory_swap_mib"], facts["guard"]["limits"]
+    return {
+        "memory": f"{memory}M",
+        # Docker counts both together.
+        "memory_swap": f"{memory + (memory if swap < 0 else swap)}M" if limits.get("swap") else None,
+        "pids_limit": settings["pids_limit"] if limits.get("pids") else None,
+        "oom_score_adj": OOM_SCORE_ADJ,
+    }
+
+
+def _network(settings: Settings) -> dict[str, Any]:
+    """Docker's own network, or ours, where nothing can be begun: there no name server is asked either, since Docker may
+    ask one of the host's own in the container's place."""
+    if settings["egress"] == "allow":
+        return {"networks": None, "dns_servers": None, "dns_opts": None}
+    return {
+        "networks": [{"name": NETWORK}],
+        "dns_servers": ["127.0.0.1"],
+        "dns_opts": ["timeout:1", "attempts:1"],
+    }
+
+
+def preloads(profile: str, settings: Settings) -> bool:
+    """Whether our tcmalloc is to be in the webui's process: somebody else's image has its own ways, and so has who sets
+    LD_PRELOAD."""
+    found = settings["profiles"].get(profile, {})
+    given = {**found.get("env", {}), **settings["extra_env"]}
+    return bool(settings["tcmalloc"] and found.get("own_image", True) and "LD_PRELOAD" not in given)
+
+
 def container_of(facts: Facts, instance: Instance, profile: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """The container as community.docker.docker_container takes it."""
     user = facts["user"]
@@ -186,10 +223,13 @@ def container_of(facts: Facts, instance: Instance, profile: dict[str, Any], sett
         "volumes": _volumes(instance, settings),
         "published_ports": [f"{LISTEN}:{instance['port']}:{CONTAINER_PORT}"],
         "read_only": own and not requires.get("writable_root"),
-        "tmpfs": [f"{path}:rw,exec,nosuid,nodev,mode=1777" for path in SCRATCH] if own else [],
+        "tmpfs": [f"{path}:rw,exec,nosuid,nodev,mode=1777,size={settings[mib]}m" for path, mib in SCRATCH.items()]
+        if own
+        else [],
         "security_opts": ["no-new-privileges:true"] if confined else [],
         "cap_drop": ["ALL"] if confined else [],
-        "memory": f"{instance['memory_mib']}M",
+        **_limits(facts, instance, settings),
+        **_network(settings),
         "shm_size": settings["shm_size"],
         "restart_policy": settings["restart_policy"],
         "stop_signal": "SIGINT",
@@ -203,8 +243,9 @@ def container_of(facts: Facts, instance: Instance, profile: dict[str, Any], sett
         "log_driver": "json-file",
         "log_options": {"max-size": "10m", "max-file": "3"},
     }
+    made = {key: value for key, value in container.items() if key not in LIVING}
     container["labels"] = {
-        SPEC_LABEL: hashlib.sha256(json.dumps(container, sort_keys=True).encode()).hexdigest(),
+        SPEC_LABEL: hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest(),
         "navilab.webui.profile": instance["profile"],
         BOARD_LABEL: instance["bdf"],
     }

@@ -13,7 +13,7 @@ from .._text import problem_lines
 from . import gateway, webui
 from ._base import Plan, Settings, Step, Variables, Wants
 from ._disk import data_needs
-from ._webui_container import LISTEN, Instance
+from ._webui_container import LISTEN, Instance, preloads
 
 
 class VerifyPlan(Plan):
@@ -42,7 +42,7 @@ def wants(settings: Settings) -> Wants:
     return {**found, "files": [*found["files"], *metrics]}
 
 
-def webuis(instances: list[Instance]) -> list[WantedWebui]:
+def webuis(instances: list[Instance], settings: Settings) -> list[WantedWebui]:
     """The webuis of a plan, as the checks take them."""
     return [
         {
@@ -55,6 +55,8 @@ def webuis(instances: list[Instance]) -> list[WantedWebui]:
             "data_dir": instance["data_dir"],
             "writes": [f"{instance['data_dir']}/{instance[each]}" for each in ("data", "cache")],
             "uid": instance["uid"],
+            "tcmalloc": preloads(instance["profile"], settings),
+            "egress": settings["egress"],
         }
         for instance in instances
     ]
@@ -70,11 +72,12 @@ def plan(facts: Facts, settings: Settings) -> VerifyPlan:
             "user": settings["webui"]["user"],
             "groups": settings["groups"],
             "amdgpu_dkms": settings["amdgpu_dkms"],
-            "webuis": webuis(wanted["instances"]),
+            "webuis": webuis(wanted["instances"], settings["webui"]),
             "gateway": gateway.wanted(settings["gateway"]),
             "gpus": webui.gpus_of(wanted["instances"]),
             "disk": data_needs(facts, settings["webui"], _checks.DISK_MIN_MIB),
             "min_memory_mib": settings["min_memory_mib"],
+            "zram_mib": settings["webui"]["zram_mib"],
         },
     )
     waived = [

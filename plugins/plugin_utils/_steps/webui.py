@@ -15,11 +15,15 @@ from ansible_collections.navilab.webui.plugins.module_utils._filesystems import 
 from ansible_collections.navilab.webui.plugins.module_utils._types import Board, Check, Facts, Questions
 
 from .. import _selftest_record
+from .._packages import concerned
 from .._text import problem
 from . import _models
 from ._base import FORGET, Connection, Plan, Settings, Step, Variables, Wants, differs, file_of, is_installed
 from ._webui_container import BOARD_LABEL, LISTEN, SPEC_LABEL, Instance, container_of, fetched, selftest_container
 from ._webui_gpus import Choice, choose, numbers, remembered, suffix
+from ._webui_guard import FILES as GUARD_FILES
+from ._webui_guard import PACKAGES as GUARD_PACKAGES
+from ._webui_guard import GuardPlan, confined, hangs, nothing, plan_guard
 from ._webui_images import Lab, build_sentence, failures, image_of, lab_of, recipes, references, through
 from ._webui_profiles import choose_profile, requirement_problems, requires_of, unmet
 from .docker_engine import CLIENT_PACKAGE, ca_file
@@ -34,6 +38,11 @@ _FORMS = {
     "shm_size": (r"[1-9][0-9]*[bkmgBKMG]?", "a number with k, m or g"),
     "hsa_override": (r"auto|none|[0-9]+\.[0-9]+\.[0-9]+", "auto, none or a version such as 10.3.0"),
     "memory_mib": (r"0|[1-9][0-9]{2,}", "0 or at least 100"),
+    "memory_swap_mib": (r"-1|0|[1-9][0-9]*", "-1, 0 or a number of MiB"),
+    "zram_mib": (r"0|[1-9][0-9]{2,}", "0 or at least 100"),
+    "tmp_mib": (r"[1-9][0-9]{2,}", "at least 100"),
+    "home_mib": (r"[1-9][0-9]{2,}", "at least 100"),
+    "pids_limit": (r"[1-9][0-9]{2,}", "at least 100"),
 }
 
 
@@ -65,6 +74,7 @@ class WebuiPlan(Plan):
     remove_containers: list[str]
     remove_images: list[str]
     remove_files: list[str]
+    guard: GuardPlan
     uid: int | None
     gid: int | None
     record: dict[str, Any]
@@ -99,7 +109,7 @@ def wants(settings: Settings) -> Wants:
     data_dir = str(settings["data_dir"]).rstrip("/")
     return {
         "user": settings["user"],
-        "packages": [CLIENT_PACKAGE],
+        "packages": [CLIENT_PACKAGE, *GUARD_PACKAGES, *concerned(GUARD_PACKAGES)],
         "webuis": [
             {"name": settings["name"] + suffix, "port": settings["port"] + number}
             for number, suffix in enumerate(suffixes)
@@ -111,6 +121,7 @@ def wants(settings: Settings) -> Wants:
             *(f"{data_dir}/{folder}" for folder in _models.folders(settings)),
             *_models.files(settings, data_dir),
             *([ca_file(settings["lab"]["registry"])] if settings["lab"]["registry"] else []),
+            *GUARD_FILES,
         ],
         "disk": [
             settings["data_root"] or DEFAULT_ROOT,
@@ -191,7 +202,10 @@ def _container_actions(facts: Facts, instance: Instance) -> list[str]:
         drifts.append(f"set restart policy {wanted['restart_policy']} of container {name}")
     if running["memory"] and running["memory"] != instance["memory_mib"] * 1024 * 1024:
         drifts.append(f"set memory limit {wanted['memory']} of container {name}")
+    drifts += confined(facts, instance)
     answer = facts["http"].get(name)
+    if instance["restart"]:
+        drifts.append(f"restart container {name}, of which the kernel killed a process for want of memory")
     if not drifts and not (answer and answer["ready"]) and running["health"] in ("starting", "none"):
         drifts.append(f"wait for container {name}, which is still starting")
     return drifts
@@ -407,6 +421,7 @@ def _empty(facts: Facts, settings: Settings) -> WebuiPlan:
         "state": settings["state"], "instances": [], "directories": [], "models": [], "model_cas": {}, "pull": [],
         "builds": [], "lab_models": [], "trust": None, "act_on": [],
         "selftests": [], "remove_containers": [], "remove_images": [], "remove_files": [],
+        "guard": nothing(),
         "uid": user["uid"] if user else None, "gid": user["gid"] if user else None,
         "record": facts["records"].get("webui") or {}, "questions": {},
     }  # fmt: skip
@@ -424,6 +439,9 @@ def _absent(facts: Facts, settings: Settings) -> WebuiPlan:
     found["actions"] = [f"remove container {name}" for name in found["remove_containers"]]
     found["actions"] += [f"remove {path}" for path in found["remove_files"]]
     found["actions"] += [f"remove image {name}" for name in found["remove_images"]]
+    guard = plan_guard(facts, settings, record)
+    found["guard"] = guard["plan"]
+    found["actions"] += guard["after"]
     if record and not found["actions"]:
         found["actions"] = [FORGET]
     if record:
@@ -470,6 +488,8 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
     directories = _directories(settings, instances, data_dir)
     models = _models.missing(facts, settings, data_dir)
     problems += _models.problems(settings)
+    guard = plan_guard(facts, settings, found["record"])
+    problems += guard["problems"] if instances else []
     foreign = _lie_on(facts, directories) if instances else {}
     lies = [f"{path} lies on {why}" for path, why in foreign.items() if foreign.get(path.rpartition("/")[0]) != why]
     settled = _established(facts, [*foreign], found["uid"])
@@ -497,15 +517,20 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
     held = {container.get("image") for container in facts["docker"]["containers"].values() if container}
     found["pull"] = sorted(image for image in images - held if not facts["docker"]["images"].get(image))
     found["questions"] = {"images": found["pull"]} if found["pull"] else {}
+    if instances:
+        found["questions"] = {**found["questions"], **guard["questions"]}
+        found["warnings"] += guard["warnings"]
     if problems or not instances:
         return found
     for instance in instances:
         instance["container"] = container_of(facts, instance, settings["profiles"][instance["profile"]], settings)
+        instance["restart"] = hangs(facts, instance["name"])
         instance["actions"] = _container_actions(facts, instance)
 
     stale = _stale_containers(facts, choice, instances)
     found["remove_containers"] = list(stale)
-    found["actions"] = [f"remove container {name}, since {why}" for name, why in stale.items()]
+    found["guard"] = guard["plan"]
+    found["actions"] = guard["before"] + [f"remove container {name}, since {why}" for name, why in stale.items()]
     for path in directories:
         seen = file_of(facts, path)
         if seen["kind"] == "link" or (path in foreign and settled):
@@ -531,6 +556,7 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
     found["actions"] += [f"test profile {test['profile']} on {test['board_name']}" for test in found["selftests"]]
     found["act_on"] = [instance["name"] for instance in instances if instance["actions"]]
     found["actions"] += [action for instance in instances for action in instance["actions"]]
+    found["actions"] += guard["after"]
     if not found["actions"]:
         return found
     record = found["record"]
@@ -545,6 +571,7 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
         ),
         "images": sorted({*record.get("images", []), *found["pull"]}),
         **({"trusted": sorted(trusted)} if trusted else {}),
+        **({"packages": guard["plan"]["packages"]} if guard["plan"]["packages"] else {}),
     }
     boards = remembered(facts, settings, numbers(facts, settings, choice.used))
     if boards:

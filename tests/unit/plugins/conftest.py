@@ -178,7 +178,10 @@ BARE: dict[str, Any] = {
         "ioctl_version": "1.11", "apertures": [1], "ioctl_error": "",
     },
     "drm": [{"path": "/dev/dri/renderD128", "kind": "render", "bdf": "0000:0a:00.0", **NODE}],
-    "kernel_log": {"readable": True, "resets": [], "atomics_rejected": [], "firmware_failed": [], "kfd_errors": []},
+    "kernel_log": {
+        "readable": True, "resets": [], "atomics_rejected": [], "firmware_failed": [], "kfd_errors": [],
+        "oom_kills": [],
+    },
     "firmware": {
         "directory": "/lib/firmware", "needed": ["navi14_sos.bin"], "missing": ["navi14_sos.bin"], "shadowed": [],
         "mec_on_disk": None, "mec_by_board": {}, "initrd_stale": False, "since_boot": False,
@@ -221,6 +224,10 @@ BARE: dict[str, Any] = {
             "load": "", "active": "", "enabled": "", "masked": [], "paths": [], "arguments": ["-H", "fd://"],
             "environment": {}, "newer": False,
         },
+    },
+    "guard": {
+        "containers": {}, "limits": {"swap": True, "pids": True}, "bridge": None, "rules": "", "refused": None,
+        "zram_mib": None,
     },
     "registry": {},
     "ports": {},

@@ -20,6 +20,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._checks import (
 )
 from ansible_collections.navilab.webui.plugins.module_utils._checks._metrics import RUNS
 from ansible_collections.navilab.webui.plugins.module_utils._gather import gather
+from ansible_collections.navilab.webui.plugins.module_utils._guard import EGRESS_ENABLED, RULES
 
 from navilab.lab.boards import write_tree
 
@@ -37,6 +38,7 @@ ON_DISK = {
     "path": "/lib/modules/amdgpu.ko", "version": None, "srcversion": None, "vermagic": "6.1.0-56-amd64",
     "signed": True, "signer": "Debian Secure Boot CA", "since_boot": False,
 }  # fmt: skip
+TCMALLOC = "/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4.5.3"
 OPENS = {"exists": True, "same_as_host": True, "rw": True}
 ARGUMENTS = {"kernel": "6.1.0-56-amd64", "causes": [{"meaning": "too long", "remedy": "linux-headers-KERNEL"}]}
 BUILDS, FAILED = "dkms|modules|0|builds", "dkms|modules|0|failures"
@@ -54,8 +56,11 @@ WANTED: dict[str, Any] = {
             "devices": ["/dev/kfd", "/dev/dri/renderD128"],
             "image": "r.test/webui:1",
             "selftest": {"status": "ok", "evidence": "half precision", "remedy": "", "note": "", "reason": ""},
+            "tcmalloc": True,
+            "egress": "deny",
         }
     ],
+    "zram_mib": 4096,
 }
 
 
@@ -108,7 +113,14 @@ def good(simulated: dict[str, Any]) -> dict[str, Any]:
     opens = {"exists": True, "same_as_host": True, "rw": True}
     seen["init"] = "systemd"
     seen["docker"].update(installed=True, provider="docker.io", running=True, version="20.10", api_version="1.41")
+    seen["guard"].update(bridge="navilab0", rules=RULES.replace("packets 0", "packets 7"), refused=7, zram_mib=4096)
+    seen["guard"]["containers"]["webui"] = {
+        "memory_swap": 12 << 30, "pids_limit": 2048, "networks": ["navilab"], "oom_kills": 0, "oom_noted": False,
+        "tcmalloc": TCMALLOC,
+    }  # fmt: skip
+    seen["files"][EGRESS_ENABLED] = {**DIRECTORY, "kind": "link"}
     seen["docker"]["containers"]["webui"] = {
+        "id": "c0ffee",
         "image": "r.test/webui:1",
         "image_id": "sha256:1",
         "state": "running",
@@ -148,8 +160,8 @@ def test_the_order_is_the_contract() -> None:
         "release kernel_flavour board_present board_supported firmware_files firmware_not_shadowed dkms_built "
         "module_signed driver_bound driver_reset_free dri_nodes kfd_node kfd_open kfd_ioctl pcie_atomics kfd_gpu_node "
         "vram groups systemd docker_engine selftest "
-        "container_running container_sees_gpu webui_healthy webui_not_exposed gateway_running "
-        "gateway_login data_writable disk_space memory metrics_fresh"
+        "container_running container_sees_gpu webui_memory webui_tcmalloc webui_healthy webui_not_exposed gateway_running "
+        "gateway_login webui_egress data_writable disk_space memory zram metrics_fresh"
     )
     assert list(CHECK_IDS) == names.split()
     for place, check in enumerate(CHECKS):
@@ -165,6 +177,8 @@ def test_all_is_well(good: dict[str, Any]) -> None:
 
 
 CONTAINER = "docker|containers|webui|"
+GUARD = "guard|containers|webui|"
+HANGS = {"http|webui": {"ready": False, "models": None, "error": "timed out"}}
 DEVICE = "access|devices|/dev/kfd|"
 FOREIGN = "access|devices|/dev/dri/renderD129"
 NO_NODE = {"boards|0|kfd_node": None}
@@ -310,6 +324,20 @@ FAILURES: list[tuple[str, dict[str, Any], str, str]] = [
         "still starting",
         "wait",
     ),
+    (
+        "webui_memory",
+        {GUARD + "oom_kills": 2, **HANGS},
+        "killed a process of it for want of memory (limit 8192 MiB and 4096",
+        "webui_memory_mib",
+    ),
+    ("webui_tcmalloc", {GUARD + "tcmalloc": ""}, "not loaded", "webui_tcmalloc: false"),
+    ("webui_egress", {"guard|rules": ""}, "table inet navilab_egress is not loaded", "--tags webui"),
+    ("webui_egress", {"guard|rules": RULES.replace("reject", "accept")}, "not the one that is wanted", "--tags webui"),
+    ("webui_egress", {GUARD + "networks": ["bridge", "navilab"]}, "in the network bridge, navilab", "--tags webui"),
+    ("webui_egress", {"guard|bridge": "br-1"}, "not behind navilab0 alone", "--tags webui"),
+    ("webui_egress", {f"files|{EGRESS_ENABLED}|exists": False}, "gone after a boot", "--tags webui"),
+    ("zram", {"guard|zram_mib": None}, "no MiB of compressed swap", "journalctl -u navilab-zram"),
+    ("zram", {"guard|zram_mib": 100}, "100 MiB of compressed swap are in use, not 4096", "--tags webui"),
     ("webui_not_exposed", {"ports|7860|listeners": ["0.0.0.0"]}, "0.0.0.0", "webui_listen"),
     ("gateway_running", {"gateways|443": {"status": None, "ends": None, "error": "refused"}}, "refused", "journalctl"),
     ("gateway_login", {"gateways|443|status": 200}, "answers 200", "systemctl stop"),
@@ -719,6 +747,21 @@ def test_one_of_two_boards_fails(good: dict[str, Any]) -> None:
     assert BDF not in check["evidence"]
 
 
+OOM = "oom-kill:constraint=CONSTRAINT_NONE,cpuset=c0ffee,global_oom,task_memcg=/system.slice/docker-{}.scope,task=x"
+
+
+def test_what_the_kernel_killed_of_others_is_nobodys_concern(good: dict[str, Any]) -> None:
+    good["kernel_log"]["oom_kills"] = [OOM.format("deaf")]
+    assert by_id(evaluate(good, WANTED))["webui_memory"]["note"] == ""
+
+
+def test_a_webui_that_is_starting_after_its_death_is_waited_for(good: dict[str, Any]) -> None:
+    for path, value in {CONTAINER + "oom_killed": True, CONTAINER + "health": "starting", **HANGS}.items():
+        change(good, path, value)
+    seen = by_id(evaluate(good, WANTED))
+    assert (seen["webui_memory"]["status"], seen["webui_healthy"]["status"]) == ("ok", "failed")
+
+
 @pytest.mark.parametrize(
     ("check", "changes", "note"),
     [
@@ -732,7 +775,10 @@ def test_one_of_two_boards_fails(good: dict[str, Any]) -> None:
         ("docker_engine", {"docker|restart_pending": True}, "restart it"),
         ("container_running", {CONTAINER + "restart_count": 2}, "2 time(s)"),
         ("container_running", {CONTAINER + "image": "old"}, "asked for was"),
-        ("container_running", {CONTAINER + "oom_killed": True}, "killed for want of memory (limit 8192 MiB) before"),
+        ("webui_memory", {CONTAINER + "oom_killed": True}, "killed a process of it for want of memory (limit 8192"),
+        ("webui_memory", {GUARD + "oom_kills": 3}, "killed a process"),
+        ("webui_memory", {GUARD + "oom_noted": True}, "killed a process"),
+        ("webui_memory", {"kernel_log|oom_kills": [OOM.format("c0ffee")]}, "well again; give it more"),
         ("data_writable", {"disk|/data|fstype": "nfs4"}, "it lies on NFS (nfs4)"),
         ("container_sees_gpu", {CONTAINER + "access|uid": 0}, "uid 0, not 1000"),
         ("memory", {"memory|available_mib": 100}, "100 MiB are available"),
@@ -759,6 +805,9 @@ def test_notes(good: dict[str, Any], check: str, changes: dict[str, Any], note: 
         ("disk_space", {"disk": {}}, "no path"),
         ("memory", {"memory|total_mib": None}, "meminfo"),
         ("groups", {"user": None}, "not gathered"),
+        ("webui_tcmalloc", {GUARD + "tcmalloc": None}, "root alone"),
+        ("webui_egress", {"guard|rules": None}, "root alone"),
+        ("webui_memory", {GUARD[:-1]: None}, "does not run"),
     ],
 )
 def test_what_is_not_known_is_skipped(good: dict[str, Any], check: str, changes: dict[str, Any], reason: str) -> None:
@@ -798,7 +847,7 @@ def test_root_needs_no_groups(good: dict[str, Any]) -> None:
 
 def test_scope_and_only(good: dict[str, Any]) -> None:
     assert [check["id"] for check in evaluate(good)] == list(CHECK_IDS[: CHECK_IDS.index("systemd")])
-    host = ["systemd", "docker_engine", "disk_space", "memory", "metrics_fresh"]
+    host = ["systemd", "docker_engine", "disk_space", "memory", "zram", "metrics_fresh"]
     assert [check["id"] for check in evaluate(good, {"scope": ["host"]})] == host
     assert [check["id"] for check in evaluate(good, {"only": ["memory", "release"]})] == ["release", "memory"]
     good["boards"] = []

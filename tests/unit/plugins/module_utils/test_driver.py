@@ -88,6 +88,10 @@ LOG = {
         "kfd kfd: kgd2kfd_probe failed",
         "amdgpu: sched_policy has invalid value",
     ],
+    "oom_kills": [
+        "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=docker-c0ffee.scope,mems_allowed=0,"
+        "oom_memcg=/system.slice/docker-c0ffee.scope,task_memcg=/system.slice/docker-c0ffee.scope,task=python3,pid=9,uid=7",
+    ],
 }
 HARMLESS = [
     "kfd kfd: amdgpu: added device 1002:7340",
@@ -96,6 +100,7 @@ HARMLESS = [
     "amdgpu: Topology: Add dGPU node [0x7340:0x1002]",
     "iwlwifi 0000:01:00.0: firmware: failed to load iwlwifi-cc-46.ucode (-2)",
     "[drm] amdgpu kernel modesetting enabled.",
+    "python3 invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=500",
 ]
 
 
@@ -136,7 +141,7 @@ def test_a_recording_has_the_lines_that_matter(tmp_path: Path) -> None:
     seen = gather_kernel_log(recording(tmp_path, lines))
     assert seen == {
         "readable": True, "resets": LOG["resets"], "atomics_rejected": [], "firmware_failed": [],
-        "kfd_errors": LOG["kfd_errors"],
+        "kfd_errors": LOG["kfd_errors"], "oom_kills": [],
     }  # fmt: skip
     assert gather_kernel_log(recording(tmp_path, []))["readable"] is True
     for garbage in ("x", [1], [["x"]], {}):
@@ -201,7 +206,7 @@ def test_ids_are_not_padded(tmp_path: Path) -> None:
 def test_the_log_of_a_recorded_tree_is_unknown(tmp_path: Path) -> None:
     write(tmp_path, "dev/kmsg", "6,1,2,-;amdgpu: GPU reset begin!\n")
     seen = gather_kernel_log(Tree(str(tmp_path)))
-    assert seen == {"readable": False, "resets": [], "atomics_rejected": [], "firmware_failed": [], "kfd_errors": []}
+    assert seen == {"readable": False, **{kind: [] for kind in LOG}}
 
 
 class Kmsg:

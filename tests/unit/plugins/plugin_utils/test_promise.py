@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.navilab.webui.plugins.module_utils import _types
+from ansible_collections.navilab.webui.plugins.module_utils._guard import BRIDGE, EGRESS_ENABLED, RULES
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import (
     STEPS,
     amdgpu_dkms,
@@ -18,6 +19,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._steps import (
     firmware,
     webui,
 )
+from ansible_collections.navilab.webui.plugins.plugin_utils._steps._webui_guard import ZRAM_ENABLED, plan_guard
 from gateway_host import WANTED, serve_gateway
 from metrics_host import tell_metrics
 from registry_host import serve_registry
@@ -74,6 +76,8 @@ def choose(random: random.Random, variables: dict[str, dict[str, Any]]) -> dict[
         models=random.choice([[], [{"name": "m", "sha256": 64 * "0", "folder": "VAE"}]]),
         gpus=random.choice(["all", "all", "first", ["0000:0a:00.0"]]),
         gpus_exclude=random.choice([[], [], [], ["0000:0d:00.0"]]),
+        egress=random.choice(["allow", "deny"]),
+        zram_mib=random.choice([0, 4096]),
     )
     found["reboot"]["ok"] = random.choice([True, False])
     found["registry"].update(
@@ -121,6 +125,7 @@ def provision(facts: Any, variables: dict[str, dict[str, Any]], seen: Callable[.
     )
     images = settings["webui"]["images"].values()
     facts["docker"]["images"] = {image: {"id": "sha256:1", "digests": [], "size": 1} for image in images}
+    guard(facts, {**settings["webui"], "state": "present"}, seen)
     everything = {"selftest_waive": "not here", "gpus": "all", "gpus_exclude": []}
     for instance in webui.plan(facts, {**settings["webui"], **everything})["instances"]:
         ours = {"labels": instance["container"]["labels"], "memory": instance["memory_mib"] << 20}
@@ -140,6 +145,22 @@ def provision(facts: Any, variables: dict[str, dict[str, Any]], seen: Callable[.
     host = tell_metrics(serve_registry(facts, settings["registry"], seen), settings["metrics"], seen)
     wanted = settings["gateway"]
     return serve_gateway(host, wanted, seen) if wanted["wanted"] else host
+
+
+def guard(facts: Any, settings: dict[str, Any], seen: Callable[..., Any]) -> None:
+    """What confines the webuis is in force."""
+    facts["dpkg"]["packages"]["nftables"] = {"installed": True, "version": "1", "held": False}
+    for each in plan_guard(facts, settings, {})["plan"]["writes"]:
+        facts["files"][each["path"]] = seen("file", each["content"])
+    facts["files"] |= {path: seen("link") for path in (EGRESS_ENABLED, ZRAM_ENABLED)}
+    if settings["egress"] == "deny":
+        facts["guard"].update(bridge=BRIDGE, rules=RULES)
+    else:
+        del facts["files"][EGRESS_ENABLED]
+    if settings["zram_mib"]:
+        facts["guard"].update(zram_mib=settings["zram_mib"])
+    else:
+        del facts["files"][ZRAM_ENABLED]
 
 
 def drifts(facts: Any) -> list[Callable[[], Any]]:
@@ -184,6 +205,10 @@ def drifts(facts: Any) -> list[Callable[[], Any]]:
         lambda: container.update(labels={"navilab.webui.spec": "older"}),
         lambda: container.update(restart_policy="no", memory=1),
         lambda: facts["http"].get("webui", {}).update(ready=False) or container.update(health="starting"),
+        lambda: facts["guard"].update(bridge=None),
+        lambda: facts["guard"].update(rules=""),
+        lambda: facts["guard"].update(zram_mib=1),
+        lambda: records.get("webui", {}).update(packages=["nftables"]),
         lambda: records.get("amdgpu_dkms", {}).update(tree={"path": "/v", "mode": "bind"}),
         lambda: records.get("amdgpu_dkms", {}).update(release="5.4.3"),
         lambda: records.get("docker_engine", {}).update(daemon={"debug": True, "gone": 1}, repository=True),
@@ -220,6 +245,7 @@ def test_a_plan_without_actions_asks_for_nothing(
             quiet += 1
             obeyed = {field: plan[field] for field in OBEYED[name].split() if plan[field]}
             obeyed |= {key: value for key, value in plan.get("tree", {}).items() if value is True}
+            obeyed |= {key: value for key, value in plan.get("guard", {}).items() if value and key != "packages"}
             assert obeyed == {}, name
             assert plan.get("record", {}) == (host["records"].get(name) or {}), name
     assert quiet >= 10
@@ -249,7 +275,7 @@ def test_every_field_of_a_plan_is_known(facts: dict[str, Any], variables: dict[s
     described = {
         "actions", "problems", "warnings", "record", "checks", "tree", "kernel", "codename", "user", "state",
         "instances", "uid", "gid", "source", "pin", "version", "release", "loaded", "broken", "failure", "leftovers",
-        "initramfs", "restart_pending", "questions", "headers_of", "tls", "address",
+        "initramfs", "restart_pending", "questions", "headers_of", "tls", "address", "guard",
         "url", "probe",
     }  # fmt: skip
     here: Any = facts
