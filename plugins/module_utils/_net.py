@@ -139,7 +139,8 @@ def get(url: str) -> tuple[int, bytes, str]:
     try:
         parts = urllib.parse.urlsplit(url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)
-        connection.request("GET", parts.path, headers={"Connection": "close"})
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        connection.request("GET", path, headers={"Connection": "close"})
         reply = connection.getresponse()
         return reply.status, reply.read(_LIMIT) if reply.status < 400 else b"", ""
     except (OSError, OverflowError, ValueError, http.client.HTTPException) as error:  # overflow: port 70000

@@ -53,7 +53,7 @@ def learn(
             problems.append(_problem(test, seen["decision"]["evidence"], seen["decision"]["remedy"]))
         else:
             found[_selftest_record.slot(test["profile"], test["bdf"])] = _selftest_record.entry_of(facts, test, seen)
-    kept = {**_selftest_record.results_of(facts), **found}
+    kept = _selftest_record.with_results(facts, found)
     records = {**facts["records"], _selftest_record.RECORD: {"results": kept}}
     return cast(Facts, {**facts, "records": records}), problems
 
