@@ -29,6 +29,7 @@ SAVED = ".navilab"
 OF_IMAGE = "image"  # the file there that names the image that they were used with
 SMALL = 1 << 20
 SUFFIXES = (".csv", ".json", ".txt", ".yaml", ".yml")
+NO_SETTING = "selftest.json"
 _INTERVAL = 1.0
 _PICTURE = {"prompt": "a lighthouse", "steps": 2, "width": 64, "height": 64, "seed": 1}
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -143,7 +144,7 @@ def save(data: str, image: str, keep: int) -> str:
     target.mkdir()
     (target / OF_IMAGE).write_text(f"{image}\n", encoding="utf-8")
     for path in sorted(source.iterdir()):
-        if path.suffix in SUFFIXES:
+        if path.suffix in SUFFIXES and path.name != NO_SETTING:
             _copy(path, target / path.name)
     for old in _saved(top)[keep:]:
         shutil.rmtree(old, ignore_errors=True)

@@ -12,8 +12,8 @@ version_added: "0.2.0"
 author:
   - navilab.webui contributors (@navilab)
 description:
-  - With O(state=begun) a webui that draws is waited for, its small settings are copied, and its container is stopped and
-    renamed, so that another one can be made with its name. All that is slow comes before the stop.
+  - With O(state=begun) a webui that draws is waited for, its small settings are copied, and its container is stopped
+    and renamed, so that another one can be made with its name. All that is slow comes before the stop.
   - With O(state=back) whatever took its place is removed, and the old one runs again.
   - With O(state=settled) the old one is removed. The image of neither is touched.
   - Internal to the role webui, whose plan says what is to be done with each.
@@ -134,8 +134,8 @@ RETURN = r"""
 swaps:
   description:
     - With O(state=begun) how long each was waited for and whether it drew still (V(waited), V(drawing)), and where its
-      settings are (V(saved), V(restored)). Else from which image to which it went (V(from), V(to)), whether it came back
-      (V(back)), and for how many seconds nothing answered (V(downtime)).
+      settings are (V(saved), V(restored)). Else from which image to which it went (V(from), V(to)), whether it came
+      back (V(back)), and for how many seconds nothing answered (V(downtime)).
   returned: success
   type: list
   elements: dict
@@ -196,7 +196,7 @@ def main() -> None:
             found = [seen for seen in (_swap.settle(run, swap, now) for swap in given["swaps"]) if seen]
     except (_swap.SwapError, OSError) as error:
         module.fail_json(msg=str(error), swaps=found)
-    changed = bool(found) and any(swap["do"] != "go_on" for swap in given["swaps"]) or given["state"] != "begun"
+    changed = (bool(found) and any(swap["do"] != "go_on" for swap in given["swaps"])) or given["state"] != "begun"
     module.exit_json(changed=changed, swaps=found)
 
 

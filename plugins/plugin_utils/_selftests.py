@@ -38,7 +38,10 @@ def learn(
     """
     images = {result["item"]: {"id": result["image"]["Id"], "digests": [], "size": None} for result in pulled}
     docker = {**facts["docker"], "images": {**facts["docker"]["images"], **images}}
-    facts = cast(Facts, {**facts, "docker": docker})
+    # The record has them too by now, since it was written before they came.
+    record = facts["records"].get("webui") or {}
+    recorded = {**facts["records"], "webui": {**record, "images": sorted({*record.get("images", []), *images})}}
+    facts = cast(Facts, {**facts, "docker": docker, "records": recorded if images else facts["records"]})
     found, problems = {}, []
     for result in results:
         test = result["item"]

@@ -50,7 +50,7 @@ def why(cause: Mapping[str, Any]) -> str:
     for result in _failed(cause):
         checks = result.get("checks") or []
         said += [check["evidence"] for check in checks] or [str(result.get("msg") or result.get("stderr") or "")]
-        log = [str(line).strip() for line in result.get("log") or [] if str(line).strip()]
+        log = [*dict.fromkeys(str(line).strip() for line in result.get("log") or [] if str(line).strip())]
         if log:
             said.append(f"its log ends with: {' / '.join(log[-_LOG:])}")
     text = clean(" ".join("; ".join(filter(None, said)).split()))

@@ -1,5 +1,5 @@
-"""The command line: `navilab site|verify|selftest|upgrade|rollback|plan|remove` run a playbook, `navilab image` is about the webui's
-image, `navilab lab` keeps the embedded lab."""
+"""The command line: `navilab site|verify|selftest|upgrade|rollback|plan|remove` run a playbook, `navilab image` is
+about the webui's image, `navilab lab` keeps the embedded lab."""
 
 from __future__ import annotations
 

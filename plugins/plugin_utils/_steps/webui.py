@@ -53,8 +53,8 @@ class WebuiPlan(Plan):
     """`instances` is one entry a board that is used, `selftests` one container a board whose image has not been tested
     on it; `builds` are the profiles whose image the lab's builder has to build first, `lab_models` what it may fetch
     for all; `act_on` names the instances whose container differs, `swaps` are those of them that have an older one to
-    go back to, and `blamed` their new images. `remove_images` go at the end, and `settled` is what the record says then. `set_aside` are the images of
-    the inventory's that this host does not take."""
+    go back to, and `blamed` their new images. `remove_images` go at the end, and `settled` is what the record says
+    then. `set_aside` are the images of the inventory's that this host does not take."""
 
     state: str
     instances: list[Instance]
@@ -540,8 +540,8 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
     found["set_aside"] = sorted({each["aside"] for each in instances if each["aside"]})
     problems += _kept_back(settings, instances, why)
     found["warnings"] += [
-        f"{each['aside']} is set aside on this host, which runs {each['image']}: {why[each['aside']]}; `navilab upgrade` "
-        "tries it again"
+        f"{each['aside']} is set aside on this host, which runs {each['image']}: {why[each['aside']]}; "
+        "`navilab upgrade` tries it again"
         for each in instances
         if each["aside"] in why
     ]
@@ -610,7 +610,8 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
     found["record"] |= parts.before
     if found["swaps"] or found["remove_images"] or unsaid:
         kept = [image for image in found["record"]["images"] if image not in found["remove_images"]]
-        found["settled"] = {**found["record"], **parts.after, "images": kept}
+        settled_record = {**found["record"], **parts.after, "images": kept}
+        found["settled"] = {name: value for name, value in settled_record.items() if value}
     return found
 
 
@@ -672,15 +673,21 @@ def _swap(facts: Facts, settings: Settings, instance: Instance) -> _webui_swap.S
 def _replaced(
     facts: Facts, settings: Settings, instances: Sequence[Instance], ran: Mapping[str, Sequence[str]]
 ) -> list[str]:
-    """Images that have run here, that came by us, and that newer ones have followed by now."""
-    brought = {*facts["records"].get("webui", {}).get("images", [])}
-    brought |= {*facts["records"].get("image", {}).get("images", [])}
-    kept = {instance["aside"] for instance in instances}
+    """Images that came by us and are not needed any more: newer ones have followed, or it never got ready and nobody
+    names it now. A host that never changed its image keeps all."""
+    kept = {*references(settings), *(instance["aside"] for instance in instances)}
     for instance in instances:
         images = [instance["image"], *(image for image in ran[instance["profile"]] if image != instance["image"])]
         kept |= {*images[: settings["keep_images"]]}
-    old = {image for images in ran.values() for image in images} - kept
-    return sorted(image for image in old & brought if facts["docker"]["images"].get(image))
+    once = {image for images in ran.values() for image in images}
+    brought = {*_recorded(facts, "webui"), *(image for image in _recorded(facts, "image") if image in once)} - kept
+    changed = any(instance["swap"] for instance in instances) or _webui_swap.record_of(facts, "history")
+    return sorted(image for image in brought if facts["docker"]["images"].get(image)) if changed else []
+
+
+def _recorded(facts: Facts, role: str) -> list[str]:
+    """The images that came in with a role."""
+    return list((facts["records"].get(role) or {}).get("images") or [])
 
 
 def _unsaid(facts: Facts, instances: Sequence[Instance]) -> list[tuple[str, str]]:
