@@ -82,8 +82,8 @@ class Failure:
 
 @dataclass(frozen=True)
 class Instance:
-    """A webui as its plan has it. `untested` says why its self-test was left out, `aside` is an image that it would have
-    but for what happened with it on its host."""
+    """A webui as its plan has it. `untested` says why its self-test was left out, `aside` is an image that it would
+    have but for what happened with it on its host."""
 
     board: str
     vram_mib: int | None

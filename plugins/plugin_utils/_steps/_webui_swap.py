@@ -114,9 +114,9 @@ def parts(facts: Facts, settings: Settings, instances: Sequence[tuple[str, Mappi
         profile, image = each["profile"], each["image"]
         known = history(facts, settings, profile)
         if each.get("swap") or ran.get(profile):
-            ran[profile] = _entries(known, ran.get(profile), settings["now"])
+            ran[profile] = _entries(facts, known, ran.get(profile), settings["now"])
             images = [image, *(other for other in known if other != image)][: settings["keep_images"]]
-            after[profile] = _entries(images, ran[profile], settings["now"])
+            after[profile] = _entries(facts, images, ran[profile], settings["now"])
         wanted = each["aside"] or image
         if tagged(given) and wanted != given and wanted.startswith(f"{tagged(given)}@"):
             pins[given] = wanted
@@ -128,9 +128,11 @@ def parts(facts: Facts, settings: Settings, instances: Sequence[tuple[str, Mappi
     )
 
 
-def _entries(images: Sequence[str], known: Any, now: str) -> list[dict[str, Any]]:
+def _entries(facts: Facts, images: Sequence[str], known: Any, now: str) -> list[dict[str, Any]]:
+    """Entries of the history, with those that are known as they are."""
     since = {str(entry.get("image")): entry for entry in (known or []) if isinstance(entry, Mapping)}
-    return [dict(since.get(image) or {"image": image, "since": now}) for image in images]
+    ids = {image: (facts["docker"]["images"].get(image) or {"id": None})["id"] for image in images}
+    return [dict(since.get(image) or {"image": image, "id": ids[image], "since": now}) for image in images]
 
 
 def first(entries: Any) -> str:
