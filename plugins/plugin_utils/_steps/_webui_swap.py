@@ -86,7 +86,8 @@ def history(facts: Facts, settings: Settings, profile: str) -> list[str]:
     run = []
     for name, container in containers.items():
         held = containers.get(previous_of(name)) or container
-        if held and not name.endswith(PREVIOUS) and held["labels"].get(PROFILE_LABEL) == profile and held["image"]:
+        ours = held and not name.endswith(PREVIOUS) and held["labels"].get(PROFILE_LABEL) == profile
+        if held and ours and held.get("image"):
             run.append(str(held["image"]))
     recorded = [str(entry["image"]) for entry in entries if entry.get("image")]
     return list(dict.fromkeys([*run, *recorded]))

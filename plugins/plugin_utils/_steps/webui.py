@@ -201,9 +201,9 @@ def _container_actions(facts: Facts, instance: Instance) -> list[str]:
     running = facts["docker"]["containers"].get(name)
     if running is None:
         return [f"start container {name} on {instance['bdf'] or 'the CPU'} with profile {instance['profile']}"]
-    if running["labels"].get(SPEC_LABEL) and running["image"] != instance["image"]:
-        return [f"bring container {name} from image {running['image']} to {instance['image']}"]
     if running["labels"].get(SPEC_LABEL) != wanted["labels"][SPEC_LABEL]:
+        if running.get("image") not in (None, instance["image"]):
+            return [f"bring container {name} from image {running['image']} to {instance['image']}"]
         return [f"remake container {name}, whose settings differ"]
     if sorted(running["devices"]) != sorted(instance["devices"]):
         return [f"remake container {name}, which has other devices"]
@@ -665,7 +665,7 @@ def _swap(facts: Facts, settings: Settings, instance: Instance) -> _webui_swap.S
         "port": instance["port"],
         "do": instance["swap"],
         "data": f"{instance['data_dir']}/{instance['data']}",
-        "images": [str(old["image"]) if old else "", instance["image"]],
+        "images": [str(old.get("image") or "") if old else "", instance["image"]],
         "restart_policy": settings["restart_policy"],
     }
 
