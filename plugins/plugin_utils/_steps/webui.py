@@ -584,7 +584,7 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
     found["blamed"] = sorted({swap["images"][1] for swap in found["swaps"] if swap["images"][0] != swap["images"][1]})
     ran = {each["profile"]: _webui_swap.history(facts, settings, each["profile"]) for each in instances}
     found["remove_images"] = _replaced(facts, settings, instances, ran)
-    found["actions"] += [f"remove image {image}, which newer ones have followed" for image in found["remove_images"]]
+    found["actions"] += [f"remove image {image}, which is needed no more" for image in found["remove_images"]]
     unsaid = _unsaid(facts, instances)
     found["actions"] += [f"keep in the record that profile {name} runs {image}" for name, image in unsaid]
     if not found["actions"] and not settings["rollback"]:
