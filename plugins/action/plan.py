@@ -325,7 +325,7 @@ def _show(host: str, plans: Mapping[str, Mapping[str, Any]]) -> None:
             display.display(f"{host}: {name}: {clean(sentence)}")
 
 
-_ROW = ("name", "bdf", "board_name", "vram_mib", "profile", "profile_reason", "image", "url", "selftest")
+_ROW = ("name", "bdf", "board_name", "vram_mib", "profile", "profile_reason", "image", "aside", "url", "selftest")
 
 
 def _row(instance: Mapping[str, Any], gateway: str) -> dict[str, Any]:

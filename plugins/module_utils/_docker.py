@@ -37,6 +37,8 @@ from ._types import Access, Container, Docker, Image, NodeAccess, Package, Publi
 TIMEOUT = 2.0
 ENGINES = (*PACKAGES, *NEIGHBOURS)
 """The packages that gather_docker wants to know of."""
+PREVIOUS = "-previous"
+"""What the name of a webui's container ends in that was put aside for another one."""
 _LIMIT = 16 << 20
 _CAP_DAC_OVERRIDE = 1  # <linux/capability.h>: reads and writes whatever the mode bits say
 

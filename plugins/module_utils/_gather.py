@@ -14,13 +14,13 @@ from . import _lock
 from ._accounts import gather_user
 from ._apt import gather_apt
 from ._dkms import gather_dkms
-from ._docker import ENGINES, gather_docker
+from ._docker import ENGINES, PREVIOUS, gather_docker
 from ._docker_config import public, read_config
 from ._dpkg import gather_dpkg
 from ._engines import SOCKET
 from ._guard import gather_guard
 from ._hardware import gather_hardware
-from ._machine import gather_disk, gather_files, gather_memory, gather_records
+from ._machine import gather_disk, gather_files, gather_memory, gather_records, images_of
 from ._net import listeners, own_addresses, probe
 from ._paths import expand
 from ._sysfs import UNKNOWN, Recorder, Tree
@@ -77,7 +77,10 @@ def gather(
     names, served = [str(webui["name"]) for webui in webuis], [int(webui["port"]) for webui in webuis]
     account = gather_user(tree, user, [gid for gid in host["groups"].values() if gid is not None])
     home = account["home"] if account else None
-    docker = gather_docker(tree, dpkg["packages"], names, images, SOCKET if tree.live else None, home)
+    records = public(gather_records(tree))  # some were written before secrets were left out
+    aside = [f"{name}{PREVIOUS}" for name in names]
+    held = [*images, *(image for image in images_of(records) if image not in images)]
+    docker = gather_docker(tree, dpkg["packages"], [*names, *aside], held, SOCKET if tree.live else None, home)
     dpkg["packages"] = {name: dpkg["packages"][name] for name in packages}
     initrds = [f"/boot/initrd.img-{release}" for release in host["kernel"]["installed"]]  # what they take there
     bound = _name_containers(listeners(tree, dict.fromkeys([*served, *ports])), docker["containers"])
@@ -103,7 +106,7 @@ def gather(
         "files": gather_files(tree, [*(expand(path, home) for path in files), *initrds]),
         "disk": gather_disk(tree, [*(expand(path, home) for path in disk), docker["root"], docker["containerd_root"]]),
         "memory": gather_memory(tree),
-        "records": public(gather_records(tree)),  # some were written before secrets were left out
+        "records": records,
         "lock": _lock.read() if tree.live else None,  # nobody's business in a recording
         "clock": time.time() if tree.live else None,
         "answers": {"apt": [], "dockerd": []},

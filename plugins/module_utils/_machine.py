@@ -10,7 +10,7 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypedDict
 
@@ -250,3 +250,17 @@ def gather_records(tree: Tree) -> dict[str, dict[str, Any]]:
         else:
             tree.problem(path, "an object is expected")
     return records
+
+
+def images_of(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """References of the images that the records of webui and image name, which the variables may name no more."""
+    found: dict[str, None] = {}
+    webui = records.get("webui") or {}
+    ran = webui.get("history")
+    for held in (webui.get("images"), (records.get("image") or {}).get("images")):
+        found.update(dict.fromkeys(str(image) for image in (held if isinstance(held, list) else ())))
+    for entries in ran.values() if isinstance(ran, dict) else ():
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, dict) and entry.get("image"):
+                found[str(entry["image"])] = None
+    return [*found]

@@ -87,7 +87,7 @@ def _once(engine: Engine, name: str, port: int, allow_no_models: bool) -> Readin
         why = "killed for want of memory" if state.get("OOMKilled") else f"exit code {state.get('ExitCode')}"
         seen["ready"], seen["dead"] = False, f"container {name} is {seen['state']} ({why})"
     # Of a living one only what this start wrote: an earlier one has left its own "Startup time".
-    lines = _log(engine, name, 0.0 if seen["dead"] else _epoch(state.get("StartedAt")))
+    lines = _log(engine, name, 0.0 if seen["dead"] else epoch(state.get("StartedAt")))
     seen["phase"], seen["log"] = phase_of(lines), lines[-_TAIL:]
     return seen
 
@@ -99,7 +99,7 @@ def _log(engine: Engine, name: str, since: float) -> list[str]:
         return []
 
 
-def _epoch(text: Any) -> float:
+def epoch(text: Any) -> float:
     """Seconds of the engine's RFC 3339 time, whose nanoseconds datetime does not take; 0 for anything else."""
     match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z", text if isinstance(text, str) else "")
     if not match:

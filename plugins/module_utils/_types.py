@@ -783,6 +783,7 @@ class Questions(TypedDict, total=False):
     """What a plan wants the host to be asked before it can be judged."""
 
     images: list[str]
+    tags: list[str]
     apt: AptQuestion
     dockerd: DockerdQuestion
 

@@ -25,9 +25,16 @@ def questions(plans: Mapping[str, Mapping[str, Any]], facts: Facts) -> dict[str,
         each["dockerd"] for each in asked if "dockerd" in each and dockerd_answer(facts, each["dockerd"]) is None
     ]
     known = {image for image, found in facts["registry"].items() if found["status"] != "unknown"}
-    images = sorted({image for each in asked for image in each.get("images", ())} - known)
-    found = {"apt": apt, "dockerd": dockerd, "images": images}
+    images = {image for each in asked for image in each.get("images", ())} - known
+    # Of a tag it is asked what is behind it now, though the engine has an image by it.
+    images |= {tag for each in asked for tag in each.get("tags", ()) if _unasked(facts, tag)}
+    found = {"apt": apt, "dockerd": dockerd, "images": sorted(images)}
     return {key: value for key, value in found.items() if value}
+
+
+def _unasked(facts: Facts, tag: str) -> bool:
+    answer = facts["registry"].get(tag)
+    return answer is None or answer["status"] in ("unknown", "local")
 
 
 def learn(facts: Facts, seen: Mapping[str, Any]) -> Facts:

@@ -29,6 +29,7 @@ PLAN = "navilab.webui.plan"
 HEADER = ("HOST", "BOARD", "VRAM", "PROFILE", "URL", "RESULT")
 CHECKS_HEADER = ("HOST", "CHECK", "STATUS", "EVIDENCE")
 SELFTEST_HEADER = ("HOST", "BOARD", "PROFILE", "IMAGE", "PRECISION", "RESULT")
+CHANGE_HEADER = ("HOST", "WEBUI", "FROM", "TO", "WITHOUT AN ANSWER")
 LOCALHOST = frozenset({"localhost", "127.0.0.1", "::1"})
 IDS = 3
 """So many failed checks are named in a cell."""
@@ -82,13 +83,15 @@ class Failure:
 
 @dataclass(frozen=True)
 class Instance:
-    """A webui as its plan has it. `untested` says why its self-test was left out."""
+    """A webui as its plan has it. `untested` says why its self-test was left out, `aside` is an image that it would
+    have but for what happened with it on its host."""
 
     board: str
     vram_mib: int | None
     profile: str
     url: str
     untested: str = ""
+    aside: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,18 @@ class Selftest:
     usable: bool
     evidence: str
     simulated: bool
+
+
+@dataclass(frozen=True)
+class Change:
+    """A webui whose container gave way to another one, or came `back` since that was no good. `downtime` is in
+    seconds."""
+
+    name: str
+    old: str
+    new: str
+    downtime: int | None
+    back: bool
 
 
 @dataclass(frozen=True)
@@ -119,6 +134,7 @@ class HostReport:
     boards: tuple[str, ...] = ()
     instances: tuple[Instance, ...] = ()
     selftests: tuple[Selftest, ...] = ()
+    changes: tuple[Change, ...] = ()
     reboot: tuple[str, ...] = ()
     reach: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -241,7 +257,9 @@ def tables(reports: Iterable[HostReport]) -> str:
     shown = [report for report in reports if report.shown]
     if any(report.selftested for report in shown):
         return selftest_table(shown)
-    return table(shown) if any(report.planned or report.checks for report in shown) else ""
+    parts = [table(shown)] if any(report.planned or report.checks for report in shown) else []
+    changes = [(report.name, change) for report in shown for change in report.changes]
+    return "\n\n".join([*parts, *([_lay_out([CHANGE_HEADER, *_change_rows(changes)])] if changes else [])])
 
 
 def ways(reports: Iterable[HostReport]) -> list[str]:
@@ -253,7 +271,9 @@ def remarks(reports: Iterable[HostReport]) -> list[str]:
     """What is waived and what is worth knowing on hosts that are as they should be, each once with its hosts."""
     found: dict[str, list[str]] = {}
     for report in reports:
-        for text in report.remarks if report.verified else ():
+        aside = dict.fromkeys(_short(instance.aside) for instance in report.instances if instance.aside)
+        said = [f"{image} is set aside; `navilab plan` says why, `navilab upgrade` tries it again" for image in aside]
+        for text in (*report.remarks, *said) if report.verified else ():
             found.setdefault(text, []).append(report.name)
     return [f"{', '.join(map(clean, hosts))}: {text}" for text, hosts in found.items()]
 
@@ -332,6 +352,7 @@ def _with_plan(report: HostReport, kind: Kind, result: Mapping[str, Any]) -> Hos
         report = replace(report, reboot=tuple(map(str, _sequence(_mapping(plans["reboot"]).get("actions")))))
     return replace(
         report,
+        changes=_changes(report.changes, result),
         planned=report.planned or bool(state),
         applied=report.applied or bool(state.get("applied")),
         # A role that verifies has said them by itself.
@@ -340,6 +361,33 @@ def _with_plan(report: HostReport, kind: Kind, result: Mapping[str, Any]) -> Hos
         selftested=report.selftested or bool(result.get("selftested")),
         checks=checks or report.checks,
     )
+
+
+def _changes(known: tuple[Change, ...], result: Mapping[str, Any]) -> tuple[Change, ...]:
+    """Those of a host with what webui_swap says; what came back is without an answer until webui_ready has one."""
+    new = tuple(
+        Change(
+            str(each.get("name")), str(each["from"]), str(each["to"]), _whole(each.get("downtime")), bool(each["back"])
+        )
+        for each in _mappings(result.get("swaps"))
+        if {"from", "to", "back"} <= set(each)
+    )
+    waited = {
+        str(_mapping(item.get("item")).get("name")): _whole(item.get("seconds")) or 0
+        for item in _mappings(result.get("results"))
+        if "previous" in _mapping(item.get("item")) and item.get("ready")
+    }
+    return new + tuple(
+        replace(each, downtime=each.downtime + waited[each.name])
+        if each.back and each.downtime is not None and each.name in waited
+        else each
+        for each in known
+        if each.name not in {change.name for change in new}
+    )
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _remarks(checks: Iterable[Check]) -> tuple[str, ...]:
@@ -355,6 +403,7 @@ def _instance(plan: Mapping[str, Any]) -> Instance:
         profile=str(plan.get("profile") or "-"),
         url=str(plan.get("url") or "-"),
         untested=str(selftest.get("reason") or "skipped") if selftest.get("status") == "skipped" else "",
+        aside=str(plan.get("aside") or ""),
     )
 
 
@@ -413,6 +462,19 @@ def _indented(failure: Failure, prefix: str = "") -> list[str]:
         return [f"  {prefix}{failure.step}: {first}"]
     # In one piece, since lines that are alike are shown once.
     return [f"  {prefix}{failure.step}:\n" + "\n".join(f"    {line}" for line in (first, *more))]
+
+
+def _change_rows(changes: Iterable[tuple[str, Change]]) -> list[tuple[str, ...]]:
+    return [
+        (
+            host,
+            change.name,
+            _short(change.old),
+            ("other settings" if change.new == change.old else _short(change.new)) + " (went back)" * change.back,
+            "-" if change.downtime is None else f"{change.downtime} s",
+        )
+        for host, change in changes
+    ]
 
 
 def _rows(report: HostReport) -> list[tuple[str, ...]]:

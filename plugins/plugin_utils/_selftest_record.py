@@ -19,6 +19,8 @@ from ansible_collections.navilab.webui.plugins.module_utils._types import Board,
 RECORD = "selftest"
 SCRIPT = "/opt/navilab/selftest.py"
 SCHEMA = 1
+BEFORE = "before"
+"""What a slot's key ends in for the image that was tested before the present one."""
 _KEPT = ("torch", "hip", "simulated", "seconds")
 _DECISION = ("usable", "precision", "first_cause", "evidence", "remedy")
 
@@ -42,17 +44,32 @@ def made_with(host: Facts, board: Board | None, image: str) -> dict[str, Any]:
 
 def kept(host: Facts, board: Board | None, profile: str, image: str) -> dict[str, Any] | None:
     """The entry that counts for this image on this board; None where there is none."""
-    entry = results_of(host).get(slot(profile, board["bdf"] if board else ""))
-    if not isinstance(entry, dict) or not _decides(entry) or entry.get("made_with") != made_with(host, board, image):
-        return None
-    return {**entry, "profile": profile, "simulated": bool(entry.get("simulated"))}
+    name, results = slot(profile, board["bdf"] if board else ""), results_of(host)
+    for entry in (results.get(name), results.get(f"{name} {BEFORE}")):
+        if isinstance(entry, dict) and _decides(entry) and entry.get("made_with") == made_with(host, board, image):
+            return {**entry, "profile": profile, "simulated": bool(entry.get("simulated"))}
+    return None
+
+
+def with_results(host: Facts, found: Mapping[str, Any]) -> dict[str, Any]:
+    """The record's entries with new ones. What another image came to before stays too, since a host may go back to
+    it."""
+    known = results_of(host)
+    before = {
+        f"{name} {BEFORE}": known[name]
+        for name, entry in found.items()
+        if name in known and known[name].get("image") != entry["image"]
+    }
+    return {**known, **before, **found}
 
 
 def results_of(host: Facts) -> dict[str, Any]:
     """The record's entries by slot."""
     record: Any = host["records"].get(RECORD)
     results = record.get("results") if isinstance(record, dict) else None
-    return dict(results) if isinstance(results, dict) else {}
+    return (
+        {name: entry for name, entry in results.items() if isinstance(entry, dict)} if isinstance(results, dict) else {}
+    )
 
 
 def _decides(found: Mapping[str, Any]) -> bool:
@@ -90,6 +107,7 @@ def entry_of(host: Facts, test: Mapping[str, Any], found: Mapping[str, Any]) -> 
     return {
         "made_with": made_with(host, board, test["image"]),
         "profile": test["profile"],
+        "bdf": test["bdf"],
         "board": test["board_name"],
         "image": test["image"],
         **decision,

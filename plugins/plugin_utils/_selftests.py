@@ -38,7 +38,10 @@ def learn(
     """
     images = {result["item"]: {"id": result["image"]["Id"], "digests": [], "size": None} for result in pulled}
     docker = {**facts["docker"], "images": {**facts["docker"]["images"], **images}}
-    facts = cast(Facts, {**facts, "docker": docker})
+    # The record has them too by now, since it was written before they came.
+    record = facts["records"].get("webui") or {}
+    recorded = {**facts["records"], "webui": {**record, "images": sorted({*record.get("images", []), *images})}}
+    facts = cast(Facts, {**facts, "docker": docker, "records": recorded if images else facts["records"]})
     found, problems = {}, []
     for result in results:
         test = result["item"]
@@ -53,7 +56,7 @@ def learn(
             problems.append(_problem(test, seen["decision"]["evidence"], seen["decision"]["remedy"]))
         else:
             found[_selftest_record.slot(test["profile"], test["bdf"])] = _selftest_record.entry_of(facts, test, seen)
-    kept = {**_selftest_record.results_of(facts), **found}
+    kept = _selftest_record.with_results(facts, found)
     records = {**facts["records"], _selftest_record.RECORD: {"results": kept}}
     return cast(Facts, {**facts, "records": records}), problems
 

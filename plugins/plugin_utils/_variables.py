@@ -78,7 +78,8 @@ def _constants(name: str) -> dict[str, Any]:
 
 _NAMES = """
     _common preflight firmware amdgpu_dkms gpu_access reboot docker_engine registry webui gateway metrics verify
-""".split()KNOWN: Mapping[str, Role] = {
+""".split()
+KNOWN: Mapping[str, Role] = {
     **{name: _role(name) for name in _NAMES},
     # Of the image role's constants a host reads what recipes are made from; the rest is the builder's.
     "image": _role("image")._replace(constants={"image_profile_data": _constants("image")["image_profile_data"]}),

@@ -1,5 +1,5 @@
-"""The command line: `navilab site|verify|selftest|plan|remove` run a playbook, `navilab report` tells of a run that has
-ended, `navilab image` is about the webui's image, `navilab lab` keeps the embedded lab."""
+"""The command line: `navilab site|verify|selftest|upgrade|rollback|plan|remove` run a playbook, `navilab report` tells
+of a run that has ended, `navilab image` is about the webui's image, `navilab lab` keeps the embedded lab."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ PLAYBOOKS = {
         "playbooks/selftest.yml",
         "test again what the images compute on the boards, beside the running webuis",
     ),
+    "upgrade": ("playbooks/upgrade.yml", "bring the webuis to the newest of their images, a host at a time, or back"),
+    "rollback": ("playbooks/rollback.yml", "bring the webuis back to the image that ran before"),
     "plan": ("playbooks/plan.yml", "show what `site` would decide for each host"),
     "remove": ("playbooks/remove.yml", "take out what `site` put in; data stays"),
 }
@@ -200,7 +202,7 @@ def _inspect_image(arguments: argparse.Namespace) -> int:
 
 
 def run_playbook(arguments: argparse.Namespace) -> int:
-    """site, verify, selftest, plan, remove, image build."""
+    """site, verify, selftest, upgrade, rollback, plan, remove, image build."""
     with TemporaryDirectory(prefix="navilab-") as scratch:
         if arguments.recorded:
             arguments.inventory = [str(recorded_inventory(arguments.recorded, arguments.inventory, Path(scratch)))]

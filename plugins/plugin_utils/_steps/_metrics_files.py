@@ -10,7 +10,6 @@ import io
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
 
 from ansible_collections.navilab.webui.plugins.module_utils import _checks
 from ansible_collections.navilab.webui.plugins.module_utils._checks._metrics import EXPORTER, TIMER
@@ -20,7 +19,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._types import Facts
 
 from . import verify, webui
 from ._base import Settings
-from ._disk import data_needs
+from ._webui_container import LISTEN
 
 PACKAGE, ACCOUNT = "prometheus-node-exporter", "prometheus"
 TEXTFILE_DIR = "/var/lib/prometheus/node-exporter"
@@ -32,9 +31,9 @@ TIMER_ENABLED = f"{UNITS}/timers.target.wants/{TIMER}"
 DROP_IN = f"{UNITS}/{EXPORTER}.d"
 RUN = STATE.rpartition("/")[0]
 HEADER = "# Written by navilab.webui.metrics.\n"
-NOT_HERE = ("selftest", "metrics_fresh")
-"""Checks that the host does not make itself: a self-test's verdict is the controller's, and the program would judge its
-own last run."""
+NOT_HERE = ("selftest", "metrics_fresh", "webui_egress")
+"""Checks that the host does not make itself: a self-test's verdict is the controller's, the program would judge its own
+last run, and who may read nftables' rules may change them."""
 _KNOWLEDGE = Path(__file__).resolve().parents[2] / "module_utils"
 _MAIN = "from navilab_webui._metrics import main\n\nmain()\n"
 
@@ -57,21 +56,13 @@ def configuration(facts: Facts, settings: Settings) -> str:
     """What the program gathers and wants of the checks: as verify has it, but for what only a run knows."""
     asked = settings["verify"]
     instances = webui.plan(facts, asked["webui"])["instances"]
-    disk = data_needs(facts, asked["webui"], _checks.DISK_MIN_MIB)
     data_dir = webui.data_dir_of(facts, asked["webui"])
-    wanted: dict[str, Any] = {
-        "only": [row.id for row in _checks.CHECKS if row.scope in asked["scope"] and row.id not in NOT_HERE],
-        "waive": asked["waive"],
-        "user": asked["webui"]["user"],
-        "groups": asked["groups"],
-        "webuis": [
-            {key: value for key, value in each.items() if key not in ("image", "selftest")}
-            for each in verify.webuis(instances)
-        ],
-        "gpus": webui.gpus_of(instances),
-        "disk": disk,
-        "min_memory_mib": asked["min_memory_mib"],
-    }
+    wanted = verify.wanted(facts, asked, instances)
+    wanted["only"] = [row.id for row in _checks.CHECKS if row.scope in asked["scope"] and row.id not in NOT_HERE]
+    wanted["webuis"] = [
+        {key: value for key, value in each.items() if key not in ("image", "selftest")} for each in wanted["webuis"]
+    ]
+    disk = wanted["disk"]
     writes = [path for each in wanted["webuis"] for path in each["writes"]]
     found = {
         "interval": settings["interval"],
@@ -80,6 +71,7 @@ def configuration(facts: Facts, settings: Settings) -> str:
             "user": asked["webui"]["user"],
             "webuis": [{"name": each["name"], "port": each["port"]} for each in instances],
             "files": [data_dir, *writes],
+            "gateways": [asked["gateway"]] if asked["gateway"] else [],
             "disk": list(dict.fromkeys([data_dir, *writes, *(need["path"] for need in disk)])),
         },
         "wanted": wanted,
@@ -91,7 +83,7 @@ def configuration(facts: Facts, settings: Settings) -> str:
     return json.dumps(json.loads(json.dumps(found)), indent=2, sort_keys=True) + "\n"
 
 
-def service(settings: Settings, disk: list[str]) -> str:
+def service(settings: Settings, disk: list[str], asks: list[str]) -> str:
     """The disks that are judged stay as they are: its own read-only view of them would be taken for the host's."""
     writable = " ".join(f'"-{path}"'.replace("%", "%%") for path in [settings["textfile_dir"], *disk])
     return f"""{HEADER}[Unit]
@@ -117,7 +109,7 @@ ProtectHostname=true
 ProtectKernelTunables=true
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 IPAddressDeny=any
-IPAddressAllow=localhost
+IPAddressAllow={" ".join(["localhost", *asks])}
 RestrictNamespaces=true
 RestrictRealtime=true
 RestrictSUIDSGID=true
@@ -155,5 +147,7 @@ ExecStart=/usr/bin/prometheus-node-exporter --web.listen-address={endpoint(setti
 def files(facts: Facts, settings: Settings, ours: bool) -> dict[str, str]:
     """The files that are wanted, but for the program; `ours` is the node exporter, if it came with the role."""
     told = configuration(facts, settings)
-    found = {CONFIG: told, SERVICE: service(settings, json.loads(told)["gather"]["disk"]), TIMER_UNIT: timer(settings)}
+    gathered = json.loads(told)["gather"]
+    asks = sorted({each["address"] for each in gathered["gateways"]} - {LISTEN})
+    found = {CONFIG: told, SERVICE: service(settings, gathered["disk"], asks), TIMER_UNIT: timer(settings)}
     return {**found, **({f"{DROP_IN}/navilab.conf": drop_in(settings)} if ours else {})}

@@ -26,6 +26,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._types import Board,
 from .._selftest_record import SCRIPT
 from ._base import Settings
 from ._webui_profiles import requires_of, vram_flags
+from ._webui_swap import PROFILE_LABEL, Do
 
 CONTAINER_PORT = 7860
 LISTEN = "127.0.0.1"  # where readiness is looked for, and the gateway and the ssh -L line end
@@ -67,6 +68,7 @@ class _Instance(TypedDict):
     test: dict[str, Any] | None
     selftest: SelftestVerdict
     image: str
+    aside: str
     to_build: bool
     port: int
     url: str
@@ -83,11 +85,13 @@ class Instance(_Instance, total=False):
     """One webui: on a board, or on the CPU (`board` None, `bdf` ""). `test` is the self-test that is kept; `data` and
     `cache` are its directories below `data_dir`, of which it gets no more where the host has several (`apart`), but for
     the models to read; `uid` is that of its process, None where the image decides and does not say; `container`,
-    `actions` and `restart` are there where nothing stops the host."""
+    `actions` and `restart` are there where nothing stops the host, and `swap` says what is to be done with the
+    container that has its place. `aside` is the image that it would have but for what happened with it on this host."""
 
     container: dict[str, Any]
     actions: list[str]
     restart: bool
+    swap: Do
 
 
 def _precision(profile: dict[str, Any], test: dict[str, Any] | None, settings: Settings) -> str:
@@ -246,7 +250,7 @@ def container_of(facts: Facts, instance: Instance, profile: dict[str, Any], sett
     made = {key: value for key, value in container.items() if key not in LIVING}
     container["labels"] = {
         SPEC_LABEL: hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest(),
-        "navilab.webui.profile": instance["profile"],
+        PROFILE_LABEL: instance["profile"],
         BOARD_LABEL: instance["bdf"],
     }
     return container

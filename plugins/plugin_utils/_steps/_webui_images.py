@@ -19,6 +19,7 @@ from .._image_recipe import image_problems, image_recipe
 from .._image_settings import PYTHONS, image_settings
 from .._text import problem
 from ._base import Settings
+from ._webui_swap import aside, earlier, pinned
 
 RECIPE_LABEL = "navilab.webui.recipe"
 PYPI = "https://pypi.org/simple"
@@ -50,11 +51,12 @@ class Lab(TypedDict):
 
 class Image(NamedTuple):
     """What a container is made of. One that is `to_build` has the name that it will have in the builder's engine;
-    `why_not` says why there is none."""
+    `why_not` says why there is none; `aside` is the one whose place it has on this host, since that is set aside."""
 
     reference: str
     to_build: bool = False
     why_not: str = ""
+    aside: str = ""
 
 
 def lab_of(value: Any) -> Lab:
@@ -161,10 +163,19 @@ def named(profile: str, settings: Settings) -> str:
 
 
 def image_of(profile: str, settings: Settings, facts: Facts) -> Image:
-    """The image of a profile on a host: the named one, else what is built for the lab."""
+    """The image of a profile on a host: the one that is wanted, or an earlier one where that is set aside."""
+    wanted = _wanted(profile, settings, facts)
+    unwanted = settings["rollback"] or wanted.reference in aside(facts, settings)
+    if unwanted and (before := earlier(facts, settings, profile, wanted.reference)):
+        return Image(before, aside=wanted.reference)
+    return wanted
+
+
+def _wanted(profile: str, settings: Settings, facts: Facts) -> Image:
+    """The named one, else what is built for the lab."""
     given, recipe = named(profile, settings), settings["recipes"].get(profile)
     if given and not (settings["image_source"] == "build" and recipe):
-        return Image(given)
+        return Image(pinned(given, facts, settings))
     if settings["image_source"] == "pull":
         return Image("", why_not="it has no image")
     if recipe is None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible_collections.navilab.webui.plugins.module_utils import _checks
 from ansible_collections.navilab.webui.plugins.module_utils._checks._metrics import RUNS, WRITTEN
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, WantedWebui
@@ -62,22 +64,29 @@ def webuis(instances: list[Instance], settings: Settings) -> list[WantedWebui]:
     ]
 
 
+def wanted(facts: Facts, settings: Settings, instances: list[Instance]) -> dict[str, Any]:
+    """What the checks are asked for. A host that judges itself (metrics) is asked the same."""
+    return {
+        "waive": settings["waive"],
+        "user": settings["webui"]["user"],
+        "groups": settings["groups"],
+        "webuis": webuis(instances, settings["webui"]),
+        "gateway": gateway.wanted(settings["gateway"]),
+        "gpus": webui.gpus_of(instances),
+        "disk": data_needs(facts, settings["webui"], _checks.DISK_MIN_MIB),
+        "min_memory_mib": settings["min_memory_mib"],
+        "zram_mib": settings["webui"]["zram_mib"],
+    }
+
+
 def plan(facts: Facts, settings: Settings) -> VerifyPlan:
-    wanted = webui.plan(facts, settings["webui"])
+    planned = webui.plan(facts, settings["webui"])
     checks = _checks.evaluate(
         facts,
         {
+            **wanted(facts, settings, planned["instances"]),
             "scope": settings["scope"],
-            "waive": settings["waive"],
-            "user": settings["webui"]["user"],
-            "groups": settings["groups"],
             "amdgpu_dkms": settings["amdgpu_dkms"],
-            "webuis": webuis(wanted["instances"], settings["webui"]),
-            "gateway": gateway.wanted(settings["gateway"]),
-            "gpus": webui.gpus_of(wanted["instances"]),
-            "disk": data_needs(facts, settings["webui"], _checks.DISK_MIN_MIB),
-            "min_memory_mib": settings["min_memory_mib"],
-            "zram_mib": settings["webui"]["zram_mib"],
         },
     )
     waived = [
@@ -85,7 +94,7 @@ def plan(facts: Facts, settings: Settings) -> VerifyPlan:
         for check in checks
         if check["status"] == "waived"
     ]
-    stops = [f"site.yml would stop at {line}" for line in problem_lines(wanted["problems"])]
+    stops = [f"site.yml would stop at {line}" for line in problem_lines(planned["problems"])]
     notes = [f"{check['id']}: {check['note']}" for check in checks if check["note"]]
     return {"actions": [], "problems": [], "warnings": [*waived, *notes, *stops], "checks": checks}
 

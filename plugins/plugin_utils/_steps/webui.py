@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any, TypedDict
 
 from ansible_collections.navilab.webui.plugins.module_utils import _checks, _paths
@@ -17,14 +18,14 @@ from ansible_collections.navilab.webui.plugins.module_utils._types import Board,
 from .. import _selftest_record
 from .._packages import concerned
 from .._text import problem
-from . import _models
+from . import _models, _webui_swap
 from ._base import FORGET, Connection, Plan, Settings, Step, Variables, Wants, differs, file_of, is_installed
 from ._webui_container import BOARD_LABEL, LISTEN, SPEC_LABEL, Instance, container_of, fetched, selftest_container
 from ._webui_gpus import Choice, choose, numbers, remembered, suffix
 from ._webui_guard import FILES as GUARD_FILES
 from ._webui_guard import PACKAGES as GUARD_PACKAGES
 from ._webui_guard import GuardPlan, confined, hangs, nothing, plan_guard
-from ._webui_images import Lab, build_sentence, failures, image_of, lab_of, recipes, references, through
+from ._webui_images import Lab, build_sentence, failures, image_of, lab_of, named, recipes, references, through
 from ._webui_profiles import choose_profile, requirement_problems, requires_of, unmet
 from .docker_engine import CLIENT_PACKAGE, ca_file
 from .gpu_access import user_problems
@@ -37,6 +38,8 @@ _FORMS = {
     "name": (r"[A-Za-z0-9][A-Za-z0-9_.-]+", "letters, digits, '_', '.' and '-'"),
     "shm_size": (r"[1-9][0-9]*[bkmgBKMG]?", "a number with k, m or g"),
     "hsa_override": (r"auto|none|[0-9]+\.[0-9]+\.[0-9]+", "auto, none or a version such as 10.3.0"),
+    "keep_images": (r"[1-9][0-9]*", "a number from 1 on"),
+    "drain_timeout": (r"[0-9]+", "seconds"),
     "memory_mib": (r"0|[1-9][0-9]{2,}", "0 or at least 100"),
     "memory_swap_mib": (r"-1|0|[1-9][0-9]*", "-1, 0 or a number of MiB"),
     "zram_mib": (r"0|[1-9][0-9]{2,}", "0 or at least 100"),
@@ -58,7 +61,9 @@ class Trust(TypedDict):
 class WebuiPlan(Plan):
     """`instances` is one entry a board that is used, `selftests` one container a board whose image has not been tested
     on it; `builds` are the profiles whose image the lab's builder has to build first, `lab_models` what it may fetch
-    for all; `act_on` names the instances whose container differs."""
+    for all; `act_on` names the instances whose container differs, `swaps` are those of them that have an older one to
+    go back to, and `blamed` their new images. `remove_images` go at the end, and `settled` is what the record says
+    then. `set_aside` are the images of the inventory's that this host does not take."""
 
     state: str
     instances: list[Instance]
@@ -70,6 +75,9 @@ class WebuiPlan(Plan):
     lab_models: list[dict[str, str]]
     trust: Trust | None
     act_on: list[str]
+    swaps: list[_webui_swap.Swap]
+    blamed: list[str]
+    set_aside: list[str]
     selftests: list[dict[str, Any]]
     remove_containers: list[str]
     remove_images: list[str]
@@ -78,6 +86,7 @@ class WebuiPlan(Plan):
     uid: int | None
     gid: int | None
     record: dict[str, Any]
+    settled: dict[str, Any]
     questions: Questions
 
 
@@ -96,6 +105,7 @@ def settings(variables: Variables) -> Settings:
         "registry_cas": engine["registry_cas"],
         "waive": common["waive"],
         "selftest_waive": common["waive"].get("selftest", ""),
+        "now": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
 
 
@@ -185,12 +195,26 @@ def _unbuilt(found: WebuiPlan, lab: Lab) -> list[Check]:
     return [problem("image_build", evidence, "run site.yml again, which has it built")]
 
 
+def _swap_of(facts: Facts, instance: Instance) -> _webui_swap.Do:
+    """What is to be done with the containers that there are, before the wanted one is started."""
+    spec = instance["container"]["labels"][SPEC_LABEL]
+    held, previous = (
+        _webui_swap.seen_as(facts["docker"]["containers"].get(name), spec, SPEC_LABEL, instance["devices"])
+        for name in (instance["name"], _webui_swap.previous_of(instance["name"]))
+    )
+    return _webui_swap.TABLE[held, previous]
+
+
 def _container_actions(facts: Facts, instance: Instance) -> list[str]:
     name, wanted = instance["name"], instance["container"]
+    if instance["swap"] in _webui_swap.SENTENCES:
+        return [_webui_swap.SENTENCES[instance["swap"]].format(name)]
     running = facts["docker"]["containers"].get(name)
     if running is None:
         return [f"start container {name} on {instance['bdf'] or 'the CPU'} with profile {instance['profile']}"]
     if running["labels"].get(SPEC_LABEL) != wanted["labels"][SPEC_LABEL]:
+        if running.get("image") not in (None, instance["image"]):
+            return [f"bring container {name} from image {running['image']} to {instance['image']}"]
         return [f"remake container {name}, whose settings differ"]
     if sorted(running["devices"]) != sorted(instance["devices"]):
         return [f"remake container {name}, which has other devices"]
@@ -277,6 +301,7 @@ def _instances(facts: Facts, settings: Settings, used: Sequence[Board] | None) -
                 "test": test,
                 "selftest": _selftest_record.check(test, _untestable(profile, settings)),
                 "image": image.reference,
+                "aside": image.aside,
                 "to_build": image.to_build,
                 "port": settings["port"] + number - 1,
                 "url": f"http://{LISTEN}:{settings['port'] + number - 1}",
@@ -419,11 +444,11 @@ def _empty(facts: Facts, settings: Settings) -> WebuiPlan:
     return {
         "actions": [], "problems": [], "warnings": [],
         "state": settings["state"], "instances": [], "directories": [], "models": [], "model_cas": {}, "pull": [],
-        "builds": [], "lab_models": [], "trust": None, "act_on": [],
+        "builds": [], "lab_models": [], "trust": None, "act_on": [], "swaps": [], "blamed": [], "set_aside": [],
         "selftests": [], "remove_containers": [], "remove_images": [], "remove_files": [],
         "guard": nothing(),
         "uid": user["uid"] if user else None, "gid": user["gid"] if user else None,
-        "record": facts["records"].get("webui") or {}, "questions": {},
+        "record": facts["records"].get("webui") or {}, "settled": {}, "questions": {},
     }  # fmt: skip
 
 
@@ -466,6 +491,7 @@ def _stale_containers(facts: Facts, choice: Choice, instances: Sequence[Instance
     why = {board["bdf"]: f"is {reason}" for board, reason in choice.left_out}
     why |= {instance["bdf"]: f"has {instance['name']}" for instance in instances if instance["bdf"]}
     wanted = {instance["name"] for instance in instances}
+    wanted |= {_webui_swap.previous_of(name) for name in wanted}
     found = {}
     for name, container in facts["docker"]["containers"].items():
         labels = container["labels"] if container else {}
@@ -520,11 +546,25 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
     if instances:
         found["questions"] = {**found["questions"], **guard["questions"]}
         found["warnings"] += guard["warnings"]
+    tags = _tags(settings, instances)
+    if tags:
+        found["questions"]["tags"] = tags
+        problems += _unheard(facts, tags)
+    why = _webui_swap.aside(facts, settings)
+    found["set_aside"] = sorted({each["aside"] for each in instances if each["aside"]})
+    problems += _kept_back(settings, instances, why)
+    found["warnings"] += [
+        f"{each['aside']} is set aside on this host, which runs {each['image']}: {why[each['aside']]}; "
+        "`navilab upgrade` tries it again"
+        for each in instances
+        if each["aside"] in why
+    ]
     if problems or not instances:
         return found
     for instance in instances:
         instance["container"] = container_of(facts, instance, settings["profiles"][instance["profile"]], settings)
         instance["restart"] = hangs(facts, instance["name"])
+        instance["swap"] = _swap_of(facts, instance)
         instance["actions"] = _container_actions(facts, instance)
 
     stale = _stale_containers(facts, choice, instances)
@@ -557,7 +597,14 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
     found["act_on"] = [instance["name"] for instance in instances if instance["actions"]]
     found["actions"] += [action for instance in instances for action in instance["actions"]]
     found["actions"] += guard["after"]
-    if not found["actions"]:
+    found["swaps"] = [_swap(facts, settings, instance) for instance in instances if instance["swap"]]
+    found["blamed"] = sorted({swap["images"][1] for swap in found["swaps"] if swap["images"][0] != swap["images"][1]})
+    ran = {each["profile"]: _webui_swap.history(facts, settings, each["profile"]) for each in instances}
+    found["remove_images"] = _replaced(facts, settings, instances, ran)
+    found["actions"] += [f"remove image {image}, which is needed no more" for image in found["remove_images"]]
+    unsaid = _unsaid(facts, instances)
+    found["actions"] += [f"keep in the record that profile {name} runs {image}" for name, image in unsaid]
+    if not found["actions"] and not settings["rollback"]:
         return found
     record = found["record"]
     trusted = {*record.get("trusted", []), *([found["trust"]["path"]] if found["trust"] else [])}
@@ -567,6 +614,7 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
                 *record.get("containers", []),
                 *(instance["name"] for instance in instances),
                 *(test["name"] for test in found["selftests"]),
+                *(swap["previous"] for swap in found["swaps"]),
             }
         ),
         "images": sorted({*record.get("images", []), *found["pull"]}),
@@ -576,7 +624,102 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
     boards = remembered(facts, settings, numbers(facts, settings, choice.used))
     if boards:
         found["record"]["boards"] = boards
+    parts = _webui_swap.parts(facts, settings, [(named(each["profile"], settings), each) for each in instances])
+    found["record"] |= parts.before
+    if found["swaps"] or found["remove_images"] or unsaid:
+        kept = [image for image in found["record"]["images"] if image not in found["remove_images"]]
+        settled_record = {**found["record"], **parts.after, "images": kept}
+        found["settled"] = {name: value for name, value in settled_record.items() if value}
     return found
+
+
+def _tags(settings: Settings, instances: Sequence[Instance]) -> list[str]:
+    """What an upgrade asks registries about: a digest is what it is, and what is built has none."""
+    if not settings["upgrade"]:
+        return []
+    given = {named(each["profile"], settings) for each in instances if each["profile"]}
+    return sorted(reference for reference in given if _webui_swap.tagged(reference))
+
+
+def _unheard(facts: Facts, tags: Sequence[str]) -> list[Check]:
+    """Registries that an upgrade can't ask. One that does not know an image says so of what was built or loaded
+    here."""
+    answers = {tag: facts["registry"].get(tag) for tag in tags}
+    return [
+        problem(
+            "registry_reachable",
+            f"what is behind {tag} now can't be asked: {answer['detail']}",
+            "start the registry, or mend name, port, proxy or CA (docker_engine_registry_cas)",
+        )
+        for tag, answer in answers.items()
+        if answer and answer["status"] == "unreachable"
+    ]
+
+
+def _kept_back(settings: Settings, instances: Sequence[Instance], why: Mapping[str, str]) -> list[Check]:
+    """Why a host does not get what it was asked to: an image that is no good, or no image to go back to."""
+    if settings["upgrade"]:
+        return [
+            problem(
+                "webui_upgrade",
+                f"{each['aside']}: {why[each['aside']]}; the host stays with {each['image']}",
+                "name another image, or mend this one; `navilab selftest` tests it again",
+            )
+            for each in instances
+            if each["aside"] in why
+        ]
+    if settings["rollback"] and not any(each["aside"] for each in instances):
+        evidence = "no image has run on this host before the present one, by its record"
+        return [problem("webui_upgrade", evidence, "name the image that you want in webui_image or webui_images")]
+    return []
+
+
+def _swap(facts: Facts, settings: Settings, instance: Instance) -> _webui_swap.Swap:
+    containers, name = facts["docker"]["containers"], instance["name"]
+    old = containers.get(_webui_swap.previous_of(name)) or containers.get(name)
+    return {
+        "name": name,
+        "previous": _webui_swap.previous_of(name),
+        "port": instance["port"],
+        "do": instance["swap"],
+        "data": f"{instance['data_dir']}/{instance['data']}",
+        "images": [str(old.get("image") or "") if old else "", instance["image"]],
+        "restart_policy": settings["restart_policy"],
+    }
+
+
+def _replaced(
+    facts: Facts, settings: Settings, instances: Sequence[Instance], ran: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """Images that came by us and are not needed any more: newer ones have followed, or it never got ready and nobody
+    names it now. A host that never changed its image keeps all."""
+    kept = {*references(settings), *(instance["aside"] for instance in instances)}
+    for instance in instances:
+        images = [instance["image"], *(image for image in ran[instance["profile"]] if image != instance["image"])]
+        kept |= {*images[: settings["keep_images"]]}
+    once = {image for images in ran.values() for image in images}
+    brought = {*_recorded(facts, "webui"), *(image for image in _recorded(facts, "image") if image in once)} - kept
+    changed = any(instance["swap"] for instance in instances) or _webui_swap.record_of(facts, "history")
+    return sorted(image for image in brought if facts["docker"]["images"].get(image)) if changed else []
+
+
+def _recorded(facts: Facts, role: str) -> list[str]:
+    """The images that came in with a role."""
+    return list((facts["records"].get(role) or {}).get("images") or [])
+
+
+def _unsaid(facts: Facts, instances: Sequence[Instance]) -> list[tuple[str, str]]:
+    """Profiles with an image that runs, where the record has another one in its first place: a run was cut off."""
+    kept = _webui_swap.record_of(facts, "history")
+    return sorted(
+        {
+            (each["profile"], each["image"])
+            for each in instances
+            if kept.get(each["profile"])
+            and not each["swap"]
+            and _webui_swap.first(kept[each["profile"]]) != each["image"]
+        }
+    )
 
 
 STEP = Step(

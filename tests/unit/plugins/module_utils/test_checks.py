@@ -160,8 +160,8 @@ def test_the_order_is_the_contract() -> None:
         "release kernel_flavour board_present board_supported firmware_files firmware_not_shadowed dkms_built "
         "module_signed driver_bound driver_reset_free dri_nodes kfd_node kfd_open kfd_ioctl pcie_atomics kfd_gpu_node "
         "vram groups systemd docker_engine selftest "
-        "container_running container_sees_gpu webui_memory webui_tcmalloc webui_healthy webui_not_exposed gateway_running "
-        "gateway_login webui_egress data_writable disk_space memory zram metrics_fresh"
+        "container_running container_sees_gpu webui_memory webui_tcmalloc webui_healthy webui_not_exposed "
+        "gateway_running gateway_login webui_egress data_writable disk_space memory zram metrics_fresh"
     )
     assert list(CHECK_IDS) == names.split()
     for place, check in enumerate(CHECKS):

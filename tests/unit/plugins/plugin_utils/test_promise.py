@@ -39,7 +39,7 @@ OBEYED = {
     "daemon_reload units",
     "metrics": "install remove directories writes program files_absent empty_absent daemon_reload units prove account",
     "webui": "builds lab_models directories models model_cas trust pull act_on selftests remove_containers "
-    "remove_images remove_files",
+    "remove_images remove_files swaps settled",
 }
 """The fields of a step's plan that make its role's tasks change something."""
 SECOND = {"navilab.webui.spec": "older", "navilab.webui.board": "0000:0d:00.0"}
@@ -275,7 +275,7 @@ def test_every_field_of_a_plan_is_known(facts: dict[str, Any], variables: dict[s
     described = {
         "actions", "problems", "warnings", "record", "checks", "tree", "kernel", "codename", "user", "state",
         "instances", "uid", "gid", "source", "pin", "version", "release", "loaded", "broken", "failure", "leftovers",
-        "initramfs", "restart_pending", "questions", "headers_of", "tls", "address", "guard",
+        "initramfs", "restart_pending", "questions", "headers_of", "tls", "address", "guard", "blamed", "set_aside",
         "url", "probe",
     }  # fmt: skip
     here: Any = facts
