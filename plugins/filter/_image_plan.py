@@ -166,7 +166,11 @@ def image_plan(
         return [each for each in found if each["path"] + ending not in bundle]
 
     for recipe in wanted:
-        if recipe not in ready and not host["docker"]["images"].get(recipe["base"]) and image_file(recipe["base"]) in bundle:
+        if (
+            recipe not in ready
+            and not host["docker"]["images"].get(recipe["base"])
+            and image_file(recipe["base"]) in bundle
+        ):
             loads.append(recipe["base"])
     builds = [
         {

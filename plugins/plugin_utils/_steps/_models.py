@@ -14,7 +14,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._addresses import ho
 from ansible_collections.navilab.webui.plugins.module_utils._model import blob_url, part_name, size_text
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts
 
-from .._bundle import FROM, model_file
+from .._bundle import FROM, Bundle, model_file
 from .._text import problem
 from ._base import Settings, file_of
 
@@ -88,10 +88,10 @@ def missing(facts: Facts, settings: Settings, data_dir: str) -> list[dict[str, A
             continue
         lab = settings.get("lab") or {}
         served = bool(lab.get("registry")) and sha256 in (lab.get("models") or [])
-        bundle = settings.get("bundle")
-        bundled = bool(bundle) and model_file(sha256) in bundle["files"]
+        bundle: Bundle | None = settings.get("bundle")
+        bundled = bundle["path"] if bundle and model_file(sha256) in bundle["files"] else ""
         own = [] if bundle else addresses(model)
-        source = f"{bundle['path']}/{model_file(sha256)}" if bundled else model.get("src")
+        source = f"{bundled}/{model_file(sha256)}" if bundled else model.get("src")
         copied = {"src": source} if source and not own and not served else {}
         others = {path_of(data_dir, other) for other in sound if _sum(other) == sha256}
         found[path] = {
@@ -104,7 +104,7 @@ def missing(facts: Facts, settings: Settings, data_dir: str) -> list[dict[str, A
             "lab": [blob_url(lab["registry"], sha256)] if served else [],
             "urls": [open_url(url) for url in own],
             "candidates": sorted(others - {path}),
-            "bundled": bundled,
+            "bundled": bool(bundled),
             **copied,
         }
     return list(found.values())

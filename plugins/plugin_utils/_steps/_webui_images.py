@@ -162,7 +162,7 @@ def brought(found: Mapping[str, Recipe], bundle: Bundle | None) -> dict[str, Rec
 
 
 def _brought(recipe: Recipe, bundle: Bundle) -> Recipe:
-    there = {**recipe, "hosts": ["the bundle"], "download_mib": 0}
+    there: Recipe = {**recipe, "hosts": ["the bundle"], "download_mib": 0}
     if not recipe["image"] or image_file(recipe["image"]) in bundle["files"]:
         return {**there, "ready": bool(recipe["image"]), "lacks": "" if recipe["image"] else recipe["lacks"]}
     missing = [part for part in recipe["parts"] if part not in bundle["files"]]

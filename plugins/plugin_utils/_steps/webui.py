@@ -530,7 +530,9 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
     found["directories"] = _leaves(facts, found["directories"])
     found["models"], found["model_cas"] = models, _models.cas(settings, models)
     # By name alone: an address may have a login in it.
-    found["lab_models"] = [{"name": each["name"], "sha256": each["sha256"]} for each in models if not _models.is_own(each)]
+    found["lab_models"] = [
+        {"name": each["name"], "sha256": each["sha256"]} for each in models if not _models.is_own(each)
+    ]
     found["builds"] = sorted({each["profile"] for each in instances if each["to_build"]})
     found["actions"] += map(_models.sentence, models)
     found["actions"] += [build_sentence(profile, settings) for profile in found["builds"]]

@@ -2,10 +2,10 @@
 
     debs.py TARGET.tar <REQUEST.json
 
-REQUEST: `suite`, `mirror`, `security_mirror`, `packages`, `at` (where hosts unpack it). What a host has already does not
-matter: all comes along that a bare Debian would need. apt proves it all by Debian's own keys; the index is signed by a
-key that is made for it and thrown away. A name that the release has not got is left out. Exit code 1, and what apt says,
-if something can't be had.
+REQUEST: `suite`, `mirror`, `security_mirror`, `packages`, `at` (where hosts unpack it). What a host has already does
+not matter: all comes along that a bare Debian would need. apt proves it all by Debian's own keys; the index is signed
+by a key that is made for it and thrown away. A name that the release has not got is left out. Exit code 1, and what apt
+says, if something can't be had.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def fetch(root: Path, request: dict[str, Any]) -> Path:
     config.write_text(
         f"""\
 Dir::State "{root}"; Dir::State::status "{root}/status"; Dir::State::lists "{root}/lists"; Dir::Cache "{root}/cache";
-Dir::Etc::sourcelist "{root}/sources.list"; Dir::Etc::sourceparts "{root}/parts"; Dir::Etc::preferencesparts "{root}/parts";
-Dir::Etc::preferences "/dev/null"; APT::Install-Recommends "0"; Acquire::Languages "none"; APT::Sandbox::User "root";
-APT::Update::Error-Mode "any"; APT::Architecture "amd64"; APT::Architectures "amd64"; Debug::NoLocking "1";
+Dir::Etc::sourcelist "{root}/sources.list"; Dir::Etc::sourceparts "{root}/parts";
+Dir::Etc::preferences "/dev/null"; Dir::Etc::preferencesparts "{root}/parts"; APT::Install-Recommends "0";
+Acquire::Languages "none"; APT::Sandbox::User "root"; APT::Update::Error-Mode "any"; APT::Architecture "amd64"; APT::Architectures "amd64"; Debug::NoLocking "1";
 """,
         encoding="ascii",
     )
@@ -84,8 +84,8 @@ def settings(folder: Path, at: str) -> None:
     (folder / "sources.list").write_text(f"deb [signed-by={at}/key.gpg] file:{at} ./\n", encoding="ascii")
     (folder / "apt.conf").write_text(
         f"""\
-Dir::Etc::sourcelist "{at}/sources.list"; Dir::Etc::sourceparts "/dev/null"; Dir::State::lists "{at}/lists"; Dir::Cache "{at}/cache";
-Acquire::Languages "none"; Acquire::Check-Date "0";
+Dir::Etc::sourcelist "{at}/sources.list"; Dir::Etc::sourceparts "/dev/null";
+Dir::State::lists "{at}/lists"; Dir::Cache "{at}/cache"; Acquire::Languages "none"; Acquire::Check-Date "0";
 """,
         encoding="ascii",
     )

@@ -35,9 +35,7 @@ def main() -> None:
     bundle, names = Path(sys.argv[1]), sys.argv[2:]
     found = {
         "files": {name: described(bundle / name) for name in sorted(names)},
-        "packages": {
-            Path(name).stem: packages(bundle / name) for name in sorted(names) if name.startswith("debs/")
-        },
+        "packages": {Path(name).stem: packages(bundle / name) for name in sorted(names) if name.startswith("debs/")},
     }
     new = bundle / "bundle.json.new"
     new.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
