@@ -53,7 +53,8 @@ def fetch(root: Path, request: dict[str, Any]) -> Path:
 Dir::State "{root}"; Dir::State::status "{root}/status"; Dir::State::lists "{root}/lists"; Dir::Cache "{root}/cache";
 Dir::Etc::sourcelist "{root}/sources.list"; Dir::Etc::sourceparts "{root}/parts";
 Dir::Etc::preferences "/dev/null"; Dir::Etc::preferencesparts "{root}/parts"; APT::Install-Recommends "0";
-Acquire::Languages "none"; APT::Sandbox::User "root"; APT::Update::Error-Mode "any"; APT::Architecture "amd64"; APT::Architectures "amd64"; Debug::NoLocking "1";
+Acquire::Languages "none"; APT::Sandbox::User "root"; APT::Update::Error-Mode "any";
+APT::Architecture "amd64"; APT::Architectures "amd64"; Debug::NoLocking "1";
 """,
         encoding="ascii",
     )
