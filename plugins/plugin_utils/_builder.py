@@ -102,6 +102,12 @@ def choose(
         remedy = f"free {least_mib - free} MiB more on {most}, or lower image_min_disk_mib"
         found["problems"] = [problem("disk_space", evidence, remedy)]
         return found
+    lacking = least_mib - _mib(offers[builder], least_mib)
+    if builder in needy and lacking > 0:  # one that has the image already needs no room for it
+        evidence = f"{builder} builds for this lab, and has not the {least_mib} MiB free that this takes"
+        remedy = f"free {lacking} MiB more on {builder}, name another image_builder, or lower image_min_disk_mib"
+        found["problems"] = [problem("disk_space", evidence, remedy)]
+        return found
     found["builder"] = builder
     found["others"] = [host for host in needy if host != builder]
     found["serves"] = bool(found["others"]) and not external
