@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.navilab.webui.plugins.plugin_utils import _builder, _variables
+from ansible_collections.navilab.webui.plugins.module_utils._types import Check
+from ansible_collections.navilab.webui.plugins.plugin_utils import _builder, _bundle, _variables
+from ansible_collections.navilab.webui.plugins.plugin_utils._action import failed
 from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean, shown
 
 
@@ -24,16 +26,27 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         variables = task_vars or {}
         self.validate_argument_spec({})
         hostvars = variables["hostvars"]
-        offers = {}
+        offers, dues = {}, []
         for host in variables["ansible_play_hosts"]:
             plan = (hostvars[host].get("ansible_facts") or {}).get("navilab") or {}
+            dues.append(plan.get("due") or [])
             if plan.get("offer"):
                 offers[host] = plan["offer"]
         needed = any(each["builds"] for each in offers.values())
         build = _builder.choose(offers, *self._lab(variables)) if needed else _builder.choose({}, {})
         build["problems"] = shown(build["problems"])
-        result.update(changed=False, build=build, lines=[clean(line) for line in _builder.lines(build)])
+        bundle, problems = self._bundle(variables)
+        # Before anything changes, and read whole once for all hosts.
+        if bundle and any(set(due) - {"reboot", "verify"} for due in dues):
+            problems = problems or _bundle.damaged(bundle)
+        if problems:
+            return failed(result, problems)
+        lines = [clean(line) for line in _builder.lines(build, bool(bundle))]
+        result.update(changed=False, build=build, lines=lines)
         return result
+
+    def _bundle(self, variables: dict[str, Any]) -> tuple[_bundle.Bundle | None, list[Check]]:
+        return _bundle.read(str(self._templar.template(variables.get("navilab_bundle", "")) or ""))
 
     def _lab(self, variables: dict[str, Any]) -> tuple[dict[str, str], str, int, bool]:
         """The inventory's addresses, and what the variables say of builder and registry, as the first host has them."""

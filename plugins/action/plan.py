@@ -18,6 +18,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._types import Check,
 from ansible_collections.navilab.webui.plugins.plugin_utils import (
     _answers,
     _builder,
+    _bundle,
     _fresh,
     _lock,
     _reach,
@@ -121,6 +122,7 @@ class ActionModule(HostAction):
         if problems or arguments["ends"]:
             self._let_go(known, variables)
         fact = _fact(known, variables)
+        debs = _bundle.debs_file(facts["release"]["debian_codename"])
         navilab = {
             **fact,
             "offer": _builder.offer(facts, plans["webui"], settings["webui"])
@@ -128,6 +130,7 @@ class ActionModule(HostAction):
             else _before(variables).get("offer"),
             "checks": shown(checks),
             "partial": arguments["partial"],
+            "debs": f"{self._bundle['path']}/{debs}" if self._bundle else "",
             # All of the host's steps, not those of this call alone: a role may have run before the others are applied.
             "converged": not fact["due"] and not any(check["status"] == "failed" for check in checks),
             "shortcut": read["_common"]["shortcut"],
@@ -210,7 +213,9 @@ class ActionModule(HostAction):
             remedy = "write check ids, each with the reason to waive it"
             problems.append(problem("variables", f"navilab_{error}", remedy))
         read["_common"]["lab"] = _lab(variables, templar)
-        return read, problems
+        self._bundle, lacking = _bundle.read(read["_common"].get("bundle") or "")
+        read["_common"]["bundle"] = self._bundle
+        return read, problems + lacking
 
     def _gather(
         self, wanted: Mapping[str, Any], variables: Mapping[str, Any], result: dict[str, Any]

@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import PurePosixPath
 from typing import Any
 
+from ansible_collections.navilab.webui.plugins.plugin_utils._bundle import FROM, image_file
 from ansible_collections.navilab.webui.plugins.plugin_utils._image_recipe import BASE
 
 DOCUMENTATION = r"""
@@ -43,6 +44,10 @@ options:
     type: list
     elements: str
     default: []
+  bundle:
+    description: Files of the bundle that all comes from in a lab without internet, by their paths in it.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -55,7 +60,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - RV(ignore:actions) is one sentence a difference, RV(ignore:builds) what is missing for each image that is.
+    - RV(ignore:actions) is one sentence a difference, RV(ignore:builds) what is missing for each image that is,
+      RV(ignore:loads) the images and RV(ignore:copies) the other files that a bundle has of that.
     - RV(ignore:problems) are checks that stop the builder before anything is fetched.
   type: dict
 """
@@ -98,7 +104,7 @@ def _problems(host: dict[str, Any], builds: list[dict[str, Any]], settings: dict
         )
         problems.append(_problem("docker_engine", "no Docker Engine runs on the builder", remedy))
     for build in builds:
-        if not build["python_fits"]:
+        if not build.get("python_fits", True):
             problems.append(
                 _problem(
                     "base_image",
@@ -119,7 +125,11 @@ def _problems(host: dict[str, Any], builds: list[dict[str, Any]], settings: dict
 
 
 def image_plan(
-    host: dict[str, Any], recipes: list[dict[str, Any]], settings: dict[str, Any], entries: Iterable[str] = ()
+    host: dict[str, Any],
+    recipes: list[dict[str, Any]],
+    settings: dict[str, Any],
+    entries: Iterable[str] = (),
+    bundle: Container[str] = (),
 ) -> dict[str, Any]:
     record = host["records"].get("image") or {}
     if settings["state"] == "absent":
@@ -136,7 +146,7 @@ def image_plan(
         return {
             "actions": actions, "problems": [], "builds": [], "install": [],
             "remove": packages, "remove_images": images, "remove_paths": record.get("paths", []),
-            "remove_if_empty": record.get("cache_dirs", []), "record": {},
+            "remove_if_empty": record.get("cache_dirs", []), "record": {}, "loads": [], "copies": [],
         }  # fmt: skip
 
     def missing(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -144,23 +154,45 @@ def image_plan(
             each for each in parts if not (host["files"].get(f"{settings['cache_dir']}/{each['path']}") or {})["exists"]
         ]
 
+    wanted = [recipe for recipe in recipes if not host["docker"]["images"].get(recipe["image"])]
+    ready = [recipe for recipe in wanted if image_file(recipe["image"]) in bundle]
+    loads = [recipe["image"] for recipe in ready]
+    copies: list[str] = []
+
+    def to_fetch(parts: list[dict[str, Any]], ending: str = "") -> list[dict[str, Any]]:
+        """What is missing of them; what a bundle has of that is copied from there."""
+        found = missing(parts)
+        copies.extend(each["path"] + ending for each in found if each["path"] + ending in bundle)
+        return [each for each in found if each["path"] + ending not in bundle]
+
+    for recipe in wanted:
+        if (
+            recipe not in ready
+            and not host["docker"]["images"].get(recipe["base"])
+            and image_file(recipe["base"]) in bundle
+        ):
+            loads.append(recipe["base"])
     builds = [
         {
             **recipe,
-            "make_base": recipe["base_made"] and not host["docker"]["images"].get(recipe["base"]),
-            "missing_sources": missing(recipe["sources"]),
-            "missing_wheels": missing(recipe["wheels"]),
+            "make_base": recipe["base_made"]
+            and not host["docker"]["images"].get(recipe["base"])
+            and recipe["base"] not in loads,
+            "missing_sources": to_fetch(recipe["sources"]),
+            "missing_wheels": to_fetch(recipe["wheels"], ".tar"),
             "python_fits": not recipe["base_made"]
             or settings["debian_pythons"].get(settings["debian_suite"]) == recipe["data"]["python"],
         }
-        for recipe in recipes
-        if not host["docker"]["images"].get(recipe["image"])
+        for recipe in wanted
+        if recipe not in ready
     ]
-    problems = _problems(host, builds, settings)
+    problems = _problems(host, [*ready, *builds], settings)
     install = [
         name for name in settings["tools"] if builds and not host["dpkg"]["packages"].get(name, {}).get("installed")
     ]
-    actions = [f"install {', '.join(install)}"] if install else []
+    actions = [f"install {', '.join(install)}{FROM if bundle else ''}"] if install else []
+    actions += [f"load image {name}{FROM}" for name in loads]
+    actions += [f"copy {path}{FROM}" for path in copies]
     for build in builds:
         actions += [f"make base image {build['base']}"] if build["make_base"] else []
         actions += [
@@ -170,28 +202,30 @@ def image_plan(
         actions.append(f"build image {build['image']}")
     made = {
         name
-        for build in builds
+        for build in [*ready, *builds]
         for name in (
             build["image"],
-            *([build["base"]] if build["base_made"] else []),
+            *([build["base"]] if build["base_made"] and build not in ready else []),
             *(f"{repository}:{build['profile']}" for repository in settings["names"][:1]),
             *(f"{repository}:{build['image'].rpartition(':')[2]}" for repository in settings["names"][1:]),
         )
     }
     # What lies there already is somebody else's, and stays when the role goes.
-    paths = {f"{settings['cache_dir']}/{entry}" for entry in entries} if builds else set()
+    paths = {f"{settings['cache_dir']}/{entry}" for entry in entries} if wanted else set()
     paths = {path for path in paths if not (host["files"].get(path) or {}).get("exists")}
     return {
         "actions": [] if problems else actions,
         "problems": problems,
         "builds": builds,
+        "loads": [{"image": name, "file": image_file(name)} for name in loads],
+        "copies": list(dict.fromkeys(copies)),
         "install": install,
         "remove": [],
         "remove_images": [],
         "remove_paths": [],
         "remove_if_empty": [],
         "record": {
-            "cache_dirs": sorted({*record.get("cache_dirs", []), *([settings["cache_dir"]] if builds else [])}),
+            "cache_dirs": sorted({*record.get("cache_dirs", []), *([settings["cache_dir"]] if wanted else [])}),
             "images": sorted({*record.get("images", []), *made}),
             "packages": sorted({*record.get("packages", []), *install}),
             "paths": sorted({*record.get("paths", []), *paths}),

@@ -117,6 +117,7 @@ ansible_facts:
           RV(navilab.webui.host_info#module:host), C(gathered) their time in seconds since the epoch.
         - C(due) names the steps that have something to do or may get it, C(converged) tells that there is none and that
           no check failed.
+        - C(debs) is the file on the controller with the host's packages, where all comes from a bundle.
         - C(held) tells whether this run holds the host.
         - C(checks) are those of the step V(verify), where nothing is to be done or O(apply) is set.
       type: dict

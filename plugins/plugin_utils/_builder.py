@@ -13,6 +13,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._docker import engin
 from ansible_collections.navilab.webui.plugins.module_utils._lab_registry import IMAGES
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts
 
+from ._bundle import FROM
 from ._steps import _webui_images
 from ._steps._base import Settings
 from ._text import problem
@@ -101,6 +102,12 @@ def choose(
         remedy = f"free {least_mib - free} MiB more on {most}, or lower image_min_disk_mib"
         found["problems"] = [problem("disk_space", evidence, remedy)]
         return found
+    lacking = least_mib - _mib(offers[builder], least_mib)
+    if builder in needy and lacking > 0:  # one that has the image already needs no room for it
+        evidence = f"{builder} builds for this lab, and has not the {least_mib} MiB free that this takes"
+        remedy = f"free {lacking} MiB more on {builder}, name another image_builder, or lower image_min_disk_mib"
+        found["problems"] = [problem("disk_space", evidence, remedy)]
+        return found
     found["builder"] = builder
     found["others"] = [host for host in needy if host != builder]
     found["serves"] = bool(found["others"]) and not external
@@ -125,7 +132,7 @@ def _mib(each: Offer, unknown: int = 0) -> int:
     return unknown if each["free_mib"] is None else each["free_mib"]
 
 
-def lines(build: Build) -> list[str]:
+def lines(build: Build, bundle: bool = False) -> list[str]:
     """What is going to be built, for a person."""
     if not build["profiles"] or not build["builder"]:
         return []
@@ -133,10 +140,13 @@ def lines(build: Build) -> list[str]:
         hosts = ", ".join(build["others"])
         return [f"{build['builder']}, which is not part of this run, is asked for the image that {hosts} need"]
     whose = f"for itself and {', '.join(build['others'])}" if build["others"] else "for itself alone"
-    found = [f"{build['builder']} builds the image of profile {', '.join(build['profiles'])}, {whose}"]
+    verb, origin, fetches = ("takes", FROM, "takes") if bundle else ("builds", "", "fetches")
+    found = [f"{build['builder']} {verb} the image of profile {', '.join(build['profiles'])}{origin}, {whose}"]
     if build["serves"]:
         fetched = (
-            f" and fetches {', '.join(model['name'] for model in build['models'])} once" if build["models"] else ""
+            f" and {fetches} {', '.join(model['name'] for model in build['models'])}{origin} once"
+            if build["models"]
+            else ""
         )
         found.append(f"{build['builder']} serves it to them by a registry of its own{fetched}")
     return found

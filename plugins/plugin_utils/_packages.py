@@ -19,9 +19,11 @@ from ansible_collections.navilab.webui.plugins.module_utils._types import (
     AptQuestion,
     Check,
     Facts,
+    Questions,
     SourceFile,
 )
 
+from . import _bundle
 from ._answers import apt_answer
 from ._text import problem, without_login
 
@@ -90,8 +92,9 @@ def concerned(install: Iterable[str]) -> list[str]:
 class Transaction(NamedTuple):
     """What a step means to do: packages to install, and files for apt before.
 
-    `own` are packages of ours that it may change though they are on hold, `instead` is a way out for the remedies, and
-    `finishes` says that unfinished packages of the kernel and of DKMS are finished first.
+    `own` are packages of ours that it may change though they are on hold, `instead` is a way out for the remedies,
+    `finishes` says that unfinished packages of the kernel and of DKMS are finished first, and `bundle` is where all of
+    them come from in a lab without internet.
     """
 
     install: Sequence[str]
@@ -99,6 +102,7 @@ class Transaction(NamedTuple):
     own: Sequence[str] = ()
     instead: str = ""
     finishes: bool = False
+    bundle: _bundle.Bundle | None = None
 
 
 def finishes(variables: Mapping[str, Mapping[str, Any]]) -> bool:
@@ -109,6 +113,11 @@ def finishes(variables: Mapping[str, Mapping[str, Any]]) -> bool:
 def ask(transaction: Transaction) -> AptQuestion:
     """The question to the host's apt."""
     return {"install": list(transaction.install), "sources": list(transaction.files)}
+
+
+def questions(transaction: Transaction) -> Questions:
+    """The same as a plan has it. Of a bundle the host's apt knows nothing, and its own sources do not matter then."""
+    return {} if transaction.bundle else {"apt": ask(transaction)}
 
 
 def said(facts: Facts, transaction: Transaction) -> AptAnswer | None:
@@ -126,6 +135,9 @@ def problems(facts: Facts, transaction: Transaction) -> list[Check]:
         return [left]
     answer = said(facts, transaction)
     why = [_held(facts, transaction, answer), _kept(facts, transaction, answer)]
+    if transaction.bundle:
+        lacks = _bundle.lacks(transaction.bundle, facts["release"]["debian_codename"], [*transaction.install])
+        return [check for check in (*why, *lacks) if check]
     usable = _usable(facts, answer)
     if usable and any(why) and _UNSOLVED.search(usable["evidence"]):  # which is what that comes to
         usable = None

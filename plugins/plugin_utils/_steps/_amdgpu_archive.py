@@ -19,7 +19,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._archives import (
 )
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts
 
-from .._packages import Transaction, ask, notes, problems, refused_release
+from .._packages import Transaction, notes, problems, questions, refused_release
 from .._text import problem
 from ._base import Settings, differs, file_of
 
@@ -74,10 +74,11 @@ def judge_packages(facts: Facts, plan: AmdgpuDkmsPlan, settings: Settings, suite
         own=[name for name in DRIVER if name in plan["record"].get("packages", [])],
         instead=KEEP,
         finishes=True,
+        bundle=settings.get("bundle"),
     )
     if not install:
         return
-    plan["questions"] = {"apt": ask(transaction)}
+    plan["questions"] = questions(transaction)
     if plan["install"]:
         plan["problems"] += _archive_problems(facts, plan, settings, suite)
     plan["problems"] += problems(facts, transaction)

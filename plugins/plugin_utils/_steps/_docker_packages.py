@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.navilab.webui.plugins.module_utils._archives import Place, has_packages, serving
 from ansible_collections.navilab.webui.plugins.module_utils._types import Facts, SourceFile
 
-from .._packages import Transaction, ask, notes, problems
+from .._packages import Transaction, notes, problems, questions
 from .._text import problem
 from ._base import Settings, file_of, is_installed
 
@@ -81,11 +81,15 @@ def judge_packages(facts: Facts, plan: DockerEnginePlan, settings: Settings) -> 
     source = [SourceFile(path=REPOSITORY, content=plan["source"])] if plan["repository"] else []
     source += [SourceFile(path=REPOSITORY, content="")] if REPOSITORY in plan["files_absent"] else []
     transaction = Transaction(
-        plan["install"], source, instead=_instead(facts, plan["install"]), finishes=bool(settings.get("finishes"))
+        plan["install"],
+        source,
+        instead=_instead(facts, plan["install"]),
+        finishes=bool(settings.get("finishes")),
+        bundle=settings.get("bundle"),
     )
     if not transaction.install:
         return
-    plan["questions"]["apt"] = ask(transaction)
+    plan["questions"].update(questions(transaction))
     plan["problems"] += problems(facts, transaction)
     plan["warnings"] += notes(facts, transaction)
 

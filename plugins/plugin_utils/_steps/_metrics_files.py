@@ -57,7 +57,7 @@ def configuration(facts: Facts, settings: Settings) -> str:
     asked = settings["verify"]
     instances = webui.plan(facts, asked["webui"])["instances"]
     data_dir = webui.data_dir_of(facts, asked["webui"])
-    wanted = verify.wanted(facts, asked, instances)
+    wanted: dict[str, Any] = {**verify.wanted(facts, asked, instances)}
     wanted["only"] = [row.id for row in _checks.CHECKS if row.scope in asked["scope"] and row.id not in NOT_HERE]
     wanted["webuis"] = [
         {key: value for key, value in each.items() if key not in ("image", "selftest")} for each in wanted["webuis"]

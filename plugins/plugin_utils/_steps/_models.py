@@ -14,6 +14,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._addresses import ho
 from ansible_collections.navilab.webui.plugins.module_utils._model import blob_url, part_name, size_text
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts
 
+from .._bundle import FROM, Bundle, model_file
 from .._text import problem
 from ._base import Settings, file_of
 
@@ -76,7 +77,7 @@ def problems(settings: Settings) -> list[Check]:
 def missing(facts: Facts, settings: Settings, data_dir: str) -> list[dict[str, Any]]:
     """The models that are not there, as the tasks take them. `lab` is the address of the lab's registry for those that
     it has, `number` the entry whose addresses follow: a login or a token stays in the variable, since a plan is shown
-    and kept."""
+    and kept. With a bundle no address of the entry's is asked: `bundled` says that `src` is a file of its."""
     found: dict[str, dict[str, Any]] = {}
     sound = _sound(settings)
     for number, model in enumerate(settings["models"]):
@@ -87,8 +88,11 @@ def missing(facts: Facts, settings: Settings, data_dir: str) -> list[dict[str, A
             continue
         lab = settings.get("lab") or {}
         served = bool(lab.get("registry")) and sha256 in (lab.get("models") or [])
-        own = addresses(model)
-        copied = {"src": model["src"]} if model.get("src") and not own and not served else {}
+        bundle: Bundle | None = settings.get("bundle")
+        bundled = bundle["path"] if bundle and model_file(sha256) in bundle["files"] else ""
+        own = [] if bundle else addresses(model)
+        source = f"{bundled}/{model_file(sha256)}" if bundled else model.get("src")
+        copied = {"src": source} if source and not own and not served else {}
         others = {path_of(data_dir, other) for other in sound if _sum(other) == sha256}
         found[path] = {
             "name": model["name"],
@@ -100,6 +104,7 @@ def missing(facts: Facts, settings: Settings, data_dir: str) -> list[dict[str, A
             "lab": [blob_url(lab["registry"], sha256)] if served else [],
             "urls": [open_url(url) for url in own],
             "candidates": sorted(others - {path}),
+            "bundled": bool(bundled),
             **copied,
         }
     return list(found.values())
@@ -112,8 +117,25 @@ def cas(settings: Settings, models: Sequence[Model]) -> dict[str, str]:
     return {**settings["registry_cas"], **own} if models else {}
 
 
+def is_own(model: Model) -> bool:
+    """Whether it is a file of the user's on the controller, which each host gets from there."""
+    return "src" in model and not model["bundled"]
+
+
+def not_brought(models: Iterable[Model], settings: Settings) -> list[Check]:
+    """Models that a bundle has not got, where nothing else may be asked."""
+    bundle = settings.get("bundle")
+    names = [model["name"] for model in models if bundle and not (model["lab"] or "src" in model)]
+    if not names:
+        return []
+    evidence = f"{bundle['path']} has no {', '.join(names)}" if bundle else ""
+    return [problem("bundle", evidence, "make it again with these webui_models, or give each a file in src")]
+
+
 def sentence(model: Model) -> str:
     """What is to be done for a model that is missing."""
+    if model["bundled"] and not model["lab"]:
+        return f"copy model {model['name']}{FROM}"
     if "src" in model:
         return f"copy model {model['name']} from the controller"
     much = f", {size_text(model['size'])}," if model["size"] else ""

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from ansible_collections.navilab.webui.plugins.module_utils._model import size_text
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts
 
+from .._bundle import FROM, Bundle, image_file
 from .._image_recipe import image_problems, image_recipe
 from .._image_settings import PYTHONS, image_settings
 from .._text import problem
@@ -27,11 +28,14 @@ PYPI = "https://pypi.org/simple"
 
 class Recipe(TypedDict):
     """What an image of a profile is built from. `image` is its name in the builder's engine, `lacks` why it can't be
-    built (empty if it can), `hosts` where its parts come from, `download_mib` and `minutes` what that costs."""
+    built (empty if it can), `parts` the files that it is made from as a bundle has them, `hosts` where they come from,
+    `download_mib` and `minutes` what that costs; `ready` says that a bundle has the image itself."""
 
     recipe: str
     image: str
     lacks: str
+    parts: list[str]
+    ready: bool
     hosts: list[str]
     download_mib: int
     minutes: int
@@ -135,6 +139,12 @@ def _recipe(profile: str, settings: dict[str, Any], variables: Mapping[str, Any]
         "recipe": recipe["recipe"],
         "image": recipe["image"],
         "lacks": lacks,
+        "parts": [
+            image_file(recipe["base"]),
+            *(source["path"] for source in recipe["sources"]),
+            *(f"{wheels['path']}.tar" for wheels in recipe["wheels"]),
+        ],
+        "ready": False,
         "hosts": list(dict.fromkeys(host for host in map(_host, addresses) if host)),
         "download_mib": _number(cost.get("download_mib")),
         "minutes": _number(cost.get("minutes")),
@@ -142,7 +152,26 @@ def _recipe(profile: str, settings: dict[str, Any], variables: Mapping[str, Any]
 
 
 def _unbuildable(why: str) -> Recipe:
-    return {"recipe": "", "image": "", "lacks": why, "hosts": [], "download_mib": 0, "minutes": 0}
+    return {
+        "recipe": "", "image": "", "lacks": why, "parts": [], "ready": False, "hosts": [], "download_mib": 0,
+        "minutes": 0,
+    }  # fmt: skip
+
+
+def brought(found: Mapping[str, Recipe], bundle: Bundle | None) -> dict[str, Recipe]:
+    """The same where all comes from a bundle: its images, and what can be built from what it has."""
+    return {name: _brought(recipe, bundle) for name, recipe in found.items()} if bundle else {**found}
+
+
+def _brought(recipe: Recipe, bundle: Bundle) -> Recipe:
+    there: Recipe = {**recipe, "hosts": ["the bundle"], "download_mib": 0}
+    if not recipe["image"] or image_file(recipe["image"]) in bundle["files"]:
+        return {**there, "ready": bool(recipe["image"]), "lacks": "" if recipe["image"] else recipe["lacks"]}
+    missing = [part for part in recipe["parts"] if part not in bundle["files"]]
+    if not missing:
+        return there
+    why = f"{bundle['path']} has not got {recipe['image']}, nor {', '.join(missing[:3])}, of which it would be built"
+    return {**there, "lacks": why}
 
 
 def _number(value: Any) -> int:
@@ -204,6 +233,8 @@ def references(settings: Settings) -> list[str]:
 def build_sentence(profile: str, settings: Settings) -> str:
     """What it takes to have an image built."""
     recipe = settings["recipes"][profile]
+    if recipe["ready"]:
+        return f"have the lab's builder load {recipe['image']}{FROM}"
     size = f"about {size_text(recipe['download_mib'] << 20)} from " if recipe["download_mib"] else "from "
     hosts = recipe["hosts"][:-1]
     listed = " and ".join([", ".join(hosts), recipe["hosts"][-1]] if hosts else recipe["hosts"]) or "files"

@@ -97,7 +97,7 @@ class AmdgpuDkmsPlan(Plan):
 def settings(variables: Variables) -> Settings:
     """The variables; a state that the rollback asks for wins, even over --extra-vars."""
     own = variables["amdgpu_dkms"]
-    return {**own, "state": own["__amdgpu_dkms_state"]}
+    return {**own, "state": own["__amdgpu_dkms_state"], "bundle": variables["_common"].get("bundle")}
 
 
 def wants(settings: Settings) -> Wants:

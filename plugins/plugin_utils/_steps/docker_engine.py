@@ -14,6 +14,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._engines import PACK
 from ansible_collections.navilab.webui.plugins.module_utils._engines import obstacle
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, Questions
 
+from .._bundle import FROM
 from .._packages import SHA1_POLICY, concerned, finishes
 from .._text import problem
 from ._base import FORGET, Plan, Settings, Step, Variables, Wants, differs, file_of, is_installed
@@ -107,7 +108,8 @@ def settings(variables: Variables) -> Settings:
         "data-root": own["data_root"],
     }
     daemon = {**{key: value for key, value in named.items() if value}, **own["daemon"]}
-    return {**own, "daemon": daemon, "finishes": finishes(variables)}
+    bundle = variables["_common"].get("bundle")
+    return {**own, "daemon": daemon, "finishes": finishes(variables), "bundle": bundle}
 
 
 def wants(settings: Settings) -> Wants:
@@ -157,7 +159,7 @@ def plan(facts: Facts, settings: Settings) -> DockerEnginePlan:
     packages = [name for name in [*packages, CLIENT_PACKAGE] if not is_installed(facts, name)]
     if packages:
         plan["install"] = packages
-        plan["actions"].append(f"install {', '.join(packages)}")
+        plan["actions"].append(f"install {', '.join(packages)}{FROM if settings.get('bundle') else ''}")
     if fresh and provider == "docker-ce":
         plan_repository(facts, plan, settings)
     drop_repository(facts, plan, settings)

@@ -22,16 +22,17 @@ from ansible_collections.navilab.webui.plugins.module_utils._types import (
     SourceFile,
 )
 
+from .._bundle import FROM
 from .._packages import (
     OVERWRITES,
     SHA1_POLICY,
     Transaction,
-    ask,
     concerned,
     finishes,
     mode_of,
     notes,
     problems,
+    questions,
     recorded,
     said,
 )
@@ -129,7 +130,8 @@ class FirmwarePlan(Plan):
 
 
 def settings(variables: Variables) -> Settings:
-    return {**variables["firmware"], "finishes": finishes(variables)}
+    bundle = variables["_common"].get("bundle")
+    return {**variables["firmware"], "finishes": finishes(variables), "bundle": bundle}
 
 
 def wants(settings: Settings) -> Wants:
@@ -162,12 +164,14 @@ def plan(facts: Facts, settings: Settings) -> FirmwarePlan:
         found["reinstall"] = [package] if firmware["missing"] else []
     elif needed:
         found["install"] = [package]
-    _plan_source(facts, found, ours, bool(brought))
+    if not settings.get("bundle"):
+        _plan_source(facts, found, ours, bool(brought))
+    come_from = FROM if settings.get("bundle") else ""
     if found["install"]:
-        actions.append(f"install package {package}")
+        actions.append(f"install package {package}{come_from}")
         found["record"] = {"packages": sorted({*recorded(record), package})}
     if found["reinstall"]:
-        actions.append(f"reinstall package {package}: {', '.join(firmware['missing'])} missing")
+        actions.append(f"reinstall package {package}{come_from}: {', '.join(firmware['missing'])} missing")
     _judge(facts, found, settings)
     if firmware["initrd_stale"]:
         found["initramfs"] = True
@@ -204,11 +208,13 @@ def _judge(facts: Facts, found: FirmwarePlan, settings: Settings) -> None:
         lacking = ", ".join(facts["firmware"]["missing"])
         instead = f"apt-get update, then apt-get install {other}: it lacks {lacking}, which a newer one may have"
     files = [*([found["source"]] if found["source"] else []), *gone]
-    transaction = Transaction(names, files, instead=instead, finishes=bool(settings.get("finishes")))
-    found["questions"] = {"apt": ask(transaction)}
+    transaction = Transaction(
+        names, files, instead=instead, finishes=bool(settings.get("finishes")), bundle=settings.get("bundle")
+    )
+    found["questions"] = questions(transaction)
     found["problems"] = problems(facts, transaction)
     found["warnings"] += notes(facts, transaction)
-    if said(facts, transaction) is None and not found["problems"]:
+    if said(facts, transaction) is None and not (found["problems"] or transaction.bundle):
         found["problems"] = _no_archive(facts, names)
 
 

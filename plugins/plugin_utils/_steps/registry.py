@@ -26,7 +26,8 @@ from ansible_collections.navilab.webui.plugins.module_utils._lab_registry import
 from ansible_collections.navilab.webui.plugins.module_utils._paths import ownable, plain
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, Questions
 
-from .._packages import Transaction, ask, concerned, notes, problems, recorded
+from .._bundle import FROM
+from .._packages import Transaction, concerned, notes, problems, questions, recorded
 from .._text import problem
 from . import _made
 from . import _registry_files as _files
@@ -80,7 +81,7 @@ class RegistryPlan(Plan):
 
 
 def settings(variables: Variables) -> Settings:
-    return {**variables["registry"], "now": time.time()}
+    return {**variables["registry"], "now": time.time(), "bundle": variables["_common"].get("bundle")}
 
 
 def wants(settings: Settings) -> Wants:
@@ -114,7 +115,7 @@ def plan(facts: Facts, settings: Settings) -> RegistryPlan:
     if found["problems"]:
         return found
 
-    _plan_packages(facts, found)
+    _plan_packages(facts, found, settings)
     _plan_directories(facts, found, settings)
     _plan_files(facts, found, settings, record)
     _plan_tls(facts, found, settings, record)
@@ -225,15 +226,16 @@ def _listen(facts: Facts, settings: Settings, instance: str = "pull") -> str:
 # -- what is to be there -----------------------------------------------------------------------------------------------
 
 
-def _plan_packages(facts: Facts, found: RegistryPlan) -> None:
+def _plan_packages(facts: Facts, found: RegistryPlan, settings: Settings) -> None:
     found["install"] = [name for name in PACKAGES if not is_installed(facts, name)]
     if not found["install"]:
         return
-    found["actions"].append(f"install {', '.join(found['install'])}")
+    bundle = settings.get("bundle")
+    found["actions"].append(f"install {', '.join(found['install'])}{FROM if bundle else ''}")
     if _files.PACKAGE in found["install"] and not file_of(facts, MASK)["exists"]:
         found["mask"] = MASK  # else the package starts a registry of its own, open to all
-    transaction = Transaction(found["install"])
-    found["questions"] = {"apt": ask(transaction)}
+    transaction = Transaction(found["install"], bundle=bundle)
+    found["questions"] = questions(transaction)
     found["problems"] += problems(facts, transaction)
     found["warnings"] += notes(facts, transaction)
 

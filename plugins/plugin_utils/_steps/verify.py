@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ansible_collections.navilab.webui.plugins.module_utils import _checks
 from ansible_collections.navilab.webui.plugins.module_utils._checks._metrics import RUNS, WRITTEN
-from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, WantedWebui
+from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, Wanted, WantedWebui
 
 from .._text import problem_lines
 from . import gateway, webui
@@ -64,7 +62,7 @@ def webuis(instances: list[Instance], settings: Settings) -> list[WantedWebui]:
     ]
 
 
-def wanted(facts: Facts, settings: Settings, instances: list[Instance]) -> dict[str, Any]:
+def wanted(facts: Facts, settings: Settings, instances: list[Instance]) -> Wanted:
     """What the checks are asked for. A host that judges itself (metrics) is asked the same."""
     return {
         "waive": settings["waive"],

@@ -25,7 +25,18 @@ from ._webui_gpus import Choice, choose, numbers, remembered, suffix
 from ._webui_guard import FILES as GUARD_FILES
 from ._webui_guard import PACKAGES as GUARD_PACKAGES
 from ._webui_guard import GuardPlan, confined, hangs, nothing, plan_guard
-from ._webui_images import Lab, build_sentence, failures, image_of, lab_of, named, recipes, references, through
+from ._webui_images import (
+    Lab,
+    brought,
+    build_sentence,
+    failures,
+    image_of,
+    lab_of,
+    named,
+    recipes,
+    references,
+    through,
+)
 from ._webui_profiles import choose_profile, requirement_problems, requires_of, unmet
 from .docker_engine import CLIENT_PACKAGE, ca_file
 from .gpu_access import user_problems
@@ -93,11 +104,13 @@ class WebuiPlan(Plan):
 def settings(variables: Variables) -> Settings:
     """The variables, with the profiles and their images as they are known now, and what of other roles matters."""
     own, common, engine = variables["webui"], variables["_common"], variables["docker_engine"]
+    bundle = common.get("bundle") or None
     return {
         **own,
         "profiles": {**own["profiles"], **_profiles(own["profiles_extra"])},
         "lab": through(lab_of(common.get("lab")), own["registry_mirror"]),
-        "recipes": recipes(variables["image"]) if own["image_source"] != "pull" else {},
+        "recipes": brought(recipes(variables["image"]), bundle) if own["image_source"] != "pull" else {},
+        "bundle": bundle,
         "image_cache_dir": variables["image"]["cache_dir"],
         "daemon": engine["daemon"],
         "data_root": engine["daemon"].get("data-root") or engine["data_root"] or "",
@@ -513,7 +526,7 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
     data_dir = data_dir_of(facts, settings)
     directories = _directories(settings, instances, data_dir)
     models = _models.missing(facts, settings, data_dir)
-    problems += _models.problems(settings)
+    problems += _models.problems(settings) + _models.not_brought(models, settings)
     guard = plan_guard(facts, settings, found["record"])
     problems += guard["problems"] if instances else []
     foreign = _lie_on(facts, directories) if instances else {}
@@ -584,7 +597,9 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
     found["directories"] = _leaves(facts, found["directories"])
     found["models"], found["model_cas"] = models, _models.cas(settings, models)
     # By name alone: an address may have a login in it.
-    found["lab_models"] = [{"name": each["name"], "sha256": each["sha256"]} for each in models if "src" not in each]
+    found["lab_models"] = [
+        {"name": each["name"], "sha256": each["sha256"]} for each in models if not _models.is_own(each)
+    ]
     found["builds"] = sorted({each["profile"] for each in instances if each["to_build"]})
     found["actions"] += map(_models.sentence, models)
     found["actions"] += [build_sentence(profile, settings) for profile in found["builds"]]

@@ -320,3 +320,21 @@ def test_a_webui_without_that_file_stays(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "argv", ["mend_webui.py", str(tmp_path)])
     assert load("mend_webui").main() == 0
     assert list(tmp_path.iterdir()) == []
+
+
+# A bundle
+
+
+def test_the_index_of_a_bundle_has_its_files_and_packages(tmp_path: Path) -> None:
+    (tmp_path / "debs").mkdir()
+    text = b"Package: a\nDepends: x\nPackage: y\n\nPackage: b\n".replace(b"\nPackage: y", b"\n Package: y")
+    with tarfile.open(tmp_path / "debs/trixie.tar", "w") as tar:
+        member = tarfile.TarInfo("./Packages")
+        member.size = len(text)
+        tar.addfile(member, io.BytesIO(text))
+    script = (FILES / "bundle/index.py").read_text(encoding="utf-8")
+    subprocess.run([sys.executable, "-c", script, str(tmp_path), "debs/trixie.tar"], check=True)
+    found = json.loads((tmp_path / "bundle.json").read_text())
+    assert found["packages"] == {"trixie": ["a", "b"]}
+    assert found["files"]["debs/trixie.tar"]["size"] == (tmp_path / "debs/trixie.tar").stat().st_size
+    assert [path.name for path in tmp_path.iterdir()].count("bundle.json.new") == 0

@@ -12,6 +12,7 @@ from ansible_collections.navilab.webui.plugins.filter._image_fetch_problem impor
 from ansible_collections.navilab.webui.plugins.filter._image_plan import image_plan
 from ansible_collections.navilab.webui.plugins.filter._image_problems import image_problems
 from ansible_collections.navilab.webui.plugins.filter._image_recipe import image_recipe
+from ansible_collections.navilab.webui.plugins.plugin_utils._bundle import image_file
 
 ROLES = Path(__file__).parents[4] / "roles"
 LOCKS = ("pip", "py311", "py311-extensions", "py310", "py310-extensions")
@@ -272,3 +273,27 @@ def test_failed_wheels_are_named() -> None:
     )
     result = {"name": "torch", "stdout": stdout, "stderr": "ERROR: No matching distribution found for torch==2"}
     assert "wheels of torch: Could not fetch URL https://x/torch/: 403" in image_fetch_problem(result)["evidence"]
+
+
+def test_of_a_bundle_the_image_is_loaded(image: dict[str, Any], builder: dict[str, Any]) -> None:
+    recipe = image_recipe("cpu", image)
+    builder["dpkg"]["packages"] = {}  # nothing is fetched or made
+    file = image_file(recipe["image"])
+    plan = image_plan(builder, [recipe], image, bundle={file: {}})
+    assert plan["actions"] == [f"load image {recipe['image']} from the bundle"]
+    assert (plan["builds"], plan["loads"]) == ([], [{"image": recipe["image"], "file": file}])
+    assert recipe["image"] in plan["record"]["images"] and recipe["base"] not in plan["record"]["images"]
+    builder["disk"]["/var/lib/docker"]["free_mib"] = 1
+    plan = image_plan(builder, [recipe], image, bundle={file: {}})
+    assert [each["id"] for each in plan["problems"]] == ["disk_space"]
+
+
+def test_of_a_bundle_without_it_the_parts_are_copied(image: dict[str, Any], builder: dict[str, Any]) -> None:
+    recipe = image_recipe("cpu", image)
+    parts = [*(each["path"] for each in recipe["sources"]), *(f"{each['path']}.tar" for each in recipe["wheels"])]
+    plan = image_plan(builder, [recipe], image, bundle=dict.fromkeys([image_file(recipe["base"]), *parts]))
+    assert plan["copies"] == parts
+    assert [each["image"] for each in plan["loads"]] == [recipe["base"]]
+    (build,) = plan["builds"]
+    assert (build["make_base"], build["missing_sources"], build["missing_wheels"]) == (False, [], [])
+    assert not any("fetch" in action for action in plan["actions"])

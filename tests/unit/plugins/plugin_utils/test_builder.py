@@ -25,7 +25,7 @@ def offers(**changes: dict[str, Any]) -> dict[str, Any]:
         ({"node1": {"free_mib": None}}, {}, "node1", []),  # what is unknown is no reason
         ({"node3": {"builder": True}}, {}, "node3", []),
         ({}, {"wanted": "node2"}, "node2", []),
-        ({"node2": {"free_mib": 1}}, {"wanted": "node2"}, "node2", []),  # the image role says what it lacks
+        ({"node2": {"free_mib": 1, "builds": []}}, {"wanted": "node2"}, "node2", []),  # it has the image
         # One that is known by its registry is asked, though another host is the first of the run.
         ({"node1": None, "node2": {"registry": "10.0.0.1:5000"}}, {}, "node1", ["node1"]),
         ({"node1": None}, {"wanted": "node1"}, "node1", ["node1"]),
@@ -67,6 +67,8 @@ def test_others_get_it_from_a_registry_unless_the_user_has_one() -> None:
             "free 98 MiB more on node3",
         ),
         ({}, {"wanted": "node9"}, "image_build", "name one of its hosts"),
+        ({"node2": {"free_mib": 50}}, {"wanted": "node2"}, "disk_space", "free 150 MiB more on node2, name another"),
+        ({"node2": {"free_mib": 50, "builder": True}}, {}, "disk_space", "free 150 MiB more on node2"),
     ],
 )
 def test_nobody_can(changes: dict[str, Any], more: dict[str, Any], check: str, remedy: str) -> None:

@@ -40,7 +40,7 @@ def test_defaults_are_right_and_without_prefix() -> None:
     settings, problems = read()
     assert problems == []
     assert settings["firmware"] == {"state": "present", "package": "firmware-amd-graphics"}
-    assert settings["_common"] == {"waive": {}, "shortcut": True}
+    assert settings["_common"] == {"waive": {}, "shortcut": True, "bundle": ""}
     assert settings["image"]["registry"] == ""
     assert "rocm7" in settings["image"]["profile_data"]  # of its constants this alone
     assert not [name for name in settings["image"] if name.startswith("__")]
