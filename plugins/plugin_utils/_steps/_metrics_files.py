@@ -10,6 +10,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.navilab.webui.plugins.module_utils import _checks
 from ansible_collections.navilab.webui.plugins.module_utils._checks._metrics import EXPORTER, TIMER
