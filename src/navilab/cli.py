@@ -93,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
         _add_playbook(commands, name, playbook, purpose)
     _add_record(commands)
     _add_report(commands)
+    _add_inventory(commands)
     _add_image(commands)
     try:
         from navilab.lab.cli import add_parser
@@ -169,6 +170,41 @@ def _report(arguments: argparse.Namespace) -> int:
         raise UsageError(f"there is no run {arguments.name}. The latest are: {', '.join(known[-5:]) or 'none yet'}")
     _write_report(directory.resolve(), arguments.output)
     return Exit.OK
+
+
+def _add_inventory(commands: Any) -> None:
+    purpose = "ask three questions and write inventory/lab"
+    start = commands.add_parser("init", help=purpose, description=purpose)
+    start.set_defaults(run=_init)
+    purpose = "look for what is wrong in an inventory: hosts that are one machine, misspelt variables, unknown names"
+    top = commands.add_parser("inventory", help="check the inventory", description="about the inventory")
+    words = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    check = words.add_parser("check", help=purpose, description=purpose)
+    check.add_argument("-i", "--inventory", action="append", default=[], metavar="PATH",
+        help="inventory (default: inventory/lab, else inventory/sim while the embedded lab is up)")  # fmt: skip
+    check.set_defaults(run=_check_inventory)
+
+
+def _init(_arguments: argparse.Namespace) -> int:
+    from navilab import inventory
+
+    target = ROOT / "inventory" / "lab"
+    if target.exists():
+        raise UsageError(f"there is an inventory already: {target}. Edit it, or move it away")
+    try:
+        written = inventory.init(target)
+    except EOFError as error:
+        raise UsageError("three answers are needed") from error
+    print(f"{' and '.join(map(str, written))} are yours to edit. Next: navilab plan")
+    return Exit.OK
+
+
+def _check_inventory(arguments: argparse.Namespace) -> int:
+    from navilab import inventory
+
+    wrong = inventory.check(arguments.inventory or [str(default_inventory())])
+    print("\n".join(wrong) or "nothing wrong was found")
+    return Exit.FAILED if wrong else Exit.OK
 
 
 def _write_report(directory: Path, path: Path) -> None:
@@ -271,8 +307,8 @@ def default_inventory(root: Path = ROOT) -> Path:
     if (simulated / "hosts.yml").exists():
         return simulated
     raise UsageError(
-        "there is no inventory yet. For your own machines: cp -r inventory/lab.example inventory/lab, "
-        "and put them into inventory/lab/hosts.yml. To try it without any: navilab lab up. Or name one with -i."
+        "there is no inventory yet. For your own machines: navilab init. "
+        "To try it without any: navilab lab up. Or name one with -i."
     )
 
 

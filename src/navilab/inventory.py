@@ -1,0 +1,159 @@
+"""`navilab init` writes a lab's inventory, `navilab inventory check` looks for what is wrong in one."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.navilab.webui.plugins.plugin_utils import _variables
+from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean
+
+from navilab.owner import give_to_owner
+from navilab.run import ROOT, environment
+
+EXAMPLE = ROOT / "inventory" / "lab.example"
+NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:]+")
+ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]*")
+HOSTS = """\
+---
+# The machines of your lab. Variables for all are in group_vars/all.yml, for one in host_vars/NAME.yml.
+lab:
+  hosts:
+{hosts}
+  vars:
+    ansible_user: {account}
+"""
+
+
+def ask(question: str, default: str, fits: Callable[[str], str]) -> str:
+    """An answer that fits: `fits` says what is wrong with one."""
+    while True:
+        answer = input(f"{question} [{default}]: " if default else f"{question}: ").strip() or default
+        wrong = fits(answer)
+        if not wrong:
+            return answer
+        print(wrong, file=sys.stderr)
+
+
+def init(target: Path) -> list[Path]:
+    """Ask for the machines, their account and whether they may be rebooted; the files that were written."""
+    machines = ask("Names or addresses of the machines, separated by spaces", "", _bad_machines).split()
+    account = ask("Account of theirs to log in with, which may sudo", _caller(), _bad_account)
+    reboot = ask("May they be rebooted where a new kernel or driver needs it, yes or no", "no", _bad_yes)
+    (target / "group_vars").mkdir(parents=True)
+    lines = "\n".join(f"    {_host(number, machine)}" for number, machine in enumerate(machines, start=1))
+    hosts, common = target / "hosts.yml", target / "group_vars" / "all.yml"
+    hosts.write_text(HOSTS.format(hosts=lines, account=account), encoding="utf-8")
+    text = EXAMPLE.joinpath("group_vars", "all.yml").read_text(encoding="utf-8")
+    common.write_text(
+        text.replace("# navilab_reboot_ok: true", f"navilab_reboot_ok: {_yaml(reboot)}"), encoding="utf-8"
+    )
+    give_to_owner(target)
+    return [hosts, common]
+
+
+def _caller() -> str:
+    """Who asks, under sudo the person who called it; root is nobody's account."""
+    found = os.environ.get("SUDO_USER") or getpass.getuser()
+    return "" if found == "root" else found
+
+
+def _bad_machines(answer: str) -> str:
+    names = answer.split()
+    wrong = [name for name in names if not NAME.fullmatch(name)]
+    if wrong or not names:
+        return f"{wrong[0]} is neither a name nor an address" if wrong else "at least one machine is needed"
+    twice = sorted({name for name in names if names.count(name) > 1})
+    return f"{twice[0]} is named twice" if twice else ""
+
+
+def _bad_account(answer: str) -> str:
+    if answer == "root":
+        return "an account of a person is needed, who owns the webui's data; it is not root's"
+    return "" if ACCOUNT.fullmatch(answer) else f"{answer} is no name of an account"
+
+
+def _bad_yes(answer: str) -> str:
+    return "" if answer in ("yes", "no", "y", "n") else "yes or no"
+
+
+def _yaml(answer: str) -> str:
+    return "true" if answer.startswith("y") else "false"
+
+
+def _host(number: int, machine: str) -> str:
+    """A name is a host's name; an address gets one."""
+    address = ":" in machine or machine.replace(".", "").isdigit()
+    return f"node{number:02}: {{ansible_host: {json.dumps(machine)}}}" if address else f"{machine}: {{}}"
+
+
+# -- what is wrong with one -------------------------------------------------------------------------------------------
+
+
+def check(inventories: Iterable[str]) -> list[str]:
+    """What is wrong, a line each; ansible-inventory reads the files, and says what it can't read."""
+    words = [f"--inventory={path}" for path in inventories]
+    surroundings = {**os.environ, **environment(os.environ)}
+    command = ["ansible-inventory", "--list", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=surroundings)
+    if done.returncode:
+        return [clean(line) for line in done.stderr.splitlines() if line.strip()] or ["ansible-inventory failed"]
+    hosts: dict[str, Mapping[str, Any]] = json.loads(done.stdout).get("_meta", {}).get("hostvars", {})
+    warnings = [clean(line.removeprefix("[WARNING]: ")) for line in done.stderr.splitlines() if "[WARNING]" in line]
+    if not hosts:
+        return [*warnings, "it has no host"]
+    return [*warnings, *_twice(hosts), *_misspelt(hosts), *_unknown_names(hosts)]
+
+
+def _address(name: str, variables: Mapping[str, Any]) -> str:
+    return str(variables.get("ansible_host") or name)
+
+
+def _twice(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Hosts that are one machine."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, variables in hosts.items():
+        if variables.get("ansible_connection") != "local":
+            found.setdefault((_address(name, variables), str(variables.get("ansible_port") or 22)), []).append(name)
+    return [
+        f"{', '.join(names)} have one address, {address} port {port}: a run would provision it several times at once"
+        for (address, port), names in found.items()
+        if len(names) > 1
+    ]
+
+
+def _misspelt(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Variables that are almost ours, each with the hosts that have it."""
+    found: dict[str, list[str]] = {}
+    for name, variables in hosts.items():
+        for line in _variables.misspelt(variables):
+            found.setdefault(line, []).append(name)
+    return [f"{line} (of {_some(names)})" for line, names in found.items()]
+
+
+def _unknown_names(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Hosts whose name this machine does not know. An address needs none, and ssh may know more."""
+    found = []
+    for name, variables in hosts.items():
+        address = _address(name, variables)
+        if variables.get("ansible_connection") == "local" or "{{" in address:
+            continue
+        try:
+            socket.getaddrinfo(address, None)
+        except OSError as error:
+            found.append(
+                f"{name}: {address} has no address here ({error.strerror}); an alias of ~/.ssh/config may have one"
+            )
+    return found
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
