@@ -96,8 +96,8 @@ def plans(*acting: str) -> dict[str, Any]:
 
 def test_a_step_is_due_with_actions_or_after_one_that_changes_its_facts() -> None:
     assert _fresh.due(plans(), STEPS) == []
-    assert _fresh.due(plans("webui"), STEPS) == ["webui", "gateway", "verify"]
-    assert _fresh.due(plans("gpu_access"), STEPS) == ["gpu_access", "webui", "gateway", "verify"]
+    assert _fresh.due(plans("webui"), STEPS) == ["webui", "gateway", "metrics", "verify"]
+    assert _fresh.due(plans("gpu_access"), STEPS) == ["gpu_access", "webui", "gateway", "metrics", "verify"]
     assert _fresh.due(plans("firmware"), STEPS)[:2] == ["firmware", "reboot"]
     assert list(_fresh.due(plans(*STEPS), STEPS)) == list(STEPS)
 
