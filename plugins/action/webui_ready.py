@@ -14,7 +14,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._action import HostA
 from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean, problem, problem_lines, shown
 
 display = Display()
-ANSWER = ("ready", "models", "phase", "state")
+ANSWER = ("ready", "models", "phase", "state", "at")
 
 
 class ActionModule(HostAction):

@@ -24,6 +24,7 @@ ARGUMENTS: dict[str, Any] = {  # of the module and of the action plugin that rep
 }
 _INTERVAL = 1.0
 _TAIL = 20
+_EARLY = 2.0
 # Lines that the webui prints, in their usual order; the last one seen decides.
 _PHASES = (
     (re.compile(r"^Launching Web UI with arguments"), "starting"),
@@ -74,6 +75,7 @@ def _once(engine: Engine, name: str, port: int, allow_no_models: bool) -> Readin
         "state": "",
         "restarts": 0,
         "log": [],
+        "at": time.time(),
     }
     try:
         container = engine.container(name)
@@ -87,7 +89,8 @@ def _once(engine: Engine, name: str, port: int, allow_no_models: bool) -> Readin
         why = "killed for want of memory" if state.get("OOMKilled") else f"exit code {state.get('ExitCode')}"
         seen["ready"], seen["dead"] = False, f"container {name} is {seen['state']} ({why})"
     # Of a living one only what this start wrote: an earlier one has left its own "Startup time".
-    lines = _log(engine, name, 0.0 if seen["dead"] else epoch(state.get("StartedAt")))
+    # The engine notes the start a little after the first lines.
+    lines = _log(engine, name, 0.0 if seen["dead"] else max(0.0, epoch(state.get("StartedAt")) - _EARLY))
     seen["phase"], seen["log"] = phase_of(lines), lines[-_TAIL:]
     return seen
 

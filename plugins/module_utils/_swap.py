@@ -225,14 +225,15 @@ def back(run: Run, swap: Swap) -> dict[str, Any]:
     return {**_change(swap, finished, time.time()), "back": aside}
 
 
-def settle(run: Run, swap: Swap, now: float) -> dict[str, Any] | None:
-    """The new container is good: the old one goes, for good. None where there is none."""
+def settle(run: Run, swap: Swap, answered: float) -> dict[str, Any] | None:
+    """The new container is good, and has answered at this time: the old one goes, for good. None where there is
+    none."""
     previous = swap["previous"]
     if not exists(run, previous):
         return None
     finished = _docker(run, "container", "inspect", "--format", "{{.State.FinishedAt}}", previous)
     _docker(run, "rm", previous)
-    return {**_change(swap, finished, now), "back": False}
+    return {**_change(swap, finished, answered), "back": False}
 
 
 def _change(swap: Swap, finished: str, now: float) -> dict[str, Any]:

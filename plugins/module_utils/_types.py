@@ -734,6 +734,7 @@ class Readiness(TypedDict):
     state: str | None
     restarts: int
     log: list[str]
+    at: float
 
 
 # -- what the host's programs say to an intended change -------------------------------------------------------------

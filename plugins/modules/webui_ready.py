@@ -104,6 +104,11 @@ state:
   returned: always
   type: str
   sample: running
+at:
+  description:
+    - When it was last asked, as seconds of the host's clock.
+  returned: when it was asked
+  type: float
 log:
   description:
     - Last 20 lines of the container's log.

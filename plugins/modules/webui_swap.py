@@ -107,6 +107,11 @@ options:
       - Seconds that the picture may take.
     type: int
     default: 900
+  answered:
+    description:
+      - When each new container answered, by name, in seconds of the host's clock. Without it that is now.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     description: Does nothing in check mode.
@@ -169,6 +174,7 @@ def main() -> None:
             "restore": {"type": "bool", "default": False},
             "picture": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 900},
+            "answered": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
@@ -193,8 +199,10 @@ def main() -> None:
                 if why_not:
                     raise _swap.SwapError(f"{swap['name']} draws no picture: {why_not}")
         if given["state"] == "settled":
-            found = [seen for seen in (_swap.settle(run, swap, now) for swap in given["swaps"]) if seen]
-    except (_swap.SwapError, OSError) as error:
+            times = {name: float(at) for name, at in given["answered"].items()}
+            settled = (_swap.settle(run, swap, times.get(swap["name"], now)) for swap in given["swaps"])
+            found = [seen for seen in settled if seen]
+    except (_swap.SwapError, OSError, ValueError) as error:
         module.fail_json(msg=str(error), swaps=found)
     changed = (bool(found) and any(swap["do"] != "go_on" for swap in given["swaps"])) or given["state"] != "begun"
     module.exit_json(changed=changed, swaps=found)

@@ -68,8 +68,8 @@ def test_on_its_way(webui: Any) -> None:
     webui.docker["/containers/webui/logs"] = (200, frame(LOG[:43]))
     seen = gather(webui)
     assert (seen["ready"], seen["dead"], seen["phase"]) == (False, "", "starting")
-    # Only this start's log: 2026-01-02T03:04:05.678901234Z
-    assert "since=1767323045.678901" in webui.asked[-1][1]
+    # Only this start's log, and what came just before: 2026-01-02T03:04:05.678901234Z
+    assert "since=1767323043.678901" in webui.asked[-1][1]
 
 
 def test_becomes_ready_while_polled(webui: Any, monkeypatch: pytest.MonkeyPatch) -> None:
