@@ -27,7 +27,7 @@ def test_fails_with_the_first_cause(run_module: Run, host: Callable[..., Path]) 
     failure = answer["first_failure"]
     assert failure["id"] == "board_supported"
     assert answer["msg"] == f"board_supported: {failure['evidence']}. Remedy: {failure['remedy']}."
-    assert len(answer["checks"]) == 34
+    assert len(answer["checks"]) == 35
 
 
 def test_waived(run_module: Run, host: Callable[..., Path]) -> None:
