@@ -370,3 +370,27 @@ def test_message_of(result: dict[str, Any], message: str) -> None:
 def test_a_role_goes_by_its_short_name() -> None:
     assert str(_report.step_of("navilab.webui.firmware", "Apply", "Do it")) == "firmware: Do it"
     assert str(_report.step_of(None, "Apply", "Do it")) == "Apply: Do it"
+
+
+def test_where_webuis_went_and_for_how_long_nothing_answered() -> None:
+    old, new = (f"r.example/webui@sha256:{letter * 64}" for letter in "ab")
+    swap = {"name": "webui", "from": old, "to": new, "downtime": 7}
+    answer = {"results": [{"item": {"name": "webui", "previous": "webui-previous"}, "ready": True, "seconds": 4}]}
+    good = host(("ok", planned(check("webui_healthy"))), ("ok", {"swaps": [{**swap, "back": False}]}), name="good")
+    back = host(("ok", {"swaps": [{**swap, "back": True}]}), ("ok", answer), name="bad")
+    other = host(("ok", {"swaps": [{**swap, "to": old, "downtime": None, "back": False}]}), name="set")
+    begun = host(("ok", {"swaps": [{"name": "webui", "waited": 3}]}), name="begun")
+    lines = _report.tables([good, back, other, begun]).splitlines()
+    table = lines[lines.index("") + 1 :]
+    assert [line.split()[2:] for line in table[1:]] == [
+        ["webui@aaaaaaaaaaaa", "webui@bbbbbbbbbbbb", "7", "s"],
+        ["webui@aaaaaaaaaaaa", "webui@bbbbbbbbbbbb", "(went", "back)", "11", "s"],
+        ["webui@aaaaaaaaaaaa", "other", "settings", "-"],
+    ]
+
+
+def test_a_host_that_keeps_an_older_image_says_so() -> None:
+    plans = {"webui": {"instances": [{**INSTANCE, "aside": "r.example/webui@sha256:" + "b" * 64}]}}
+    result = {"ansible_facts": {"navilab": {"plans": plans, "checks": [check("webui_healthy")]}}}
+    (line,) = _report.remarks([host(("ok", result))])
+    assert line.startswith("h: webui@bbbbbbbbbbbb is set aside")
