@@ -176,7 +176,8 @@ def test_the_host_is_told_what_verify_wants(facts: Any, chosen: Callable[..., An
     assert (webui["name"], webui["devices"]) == ("webui", ["/dev/kfd", "/dev/dri/renderD128"])
     assert "selftest" not in webui and "image" not in webui
     assert told["webuis"] == [{"name": "webui", "port": 7860, "data": "/home/lab/dockerx/webui_data"}]
-    unit = files.service(chosen(), told["gather"]["disk"])
+    unit = files.service(chosen(), told["gather"]["disk"], ["192.0.2.5"])
+    assert "IPAddressAllow=localhost 192.0.2.5\n" in unit
     assert 'ReadWritePaths="-/var/lib/prometheus/node-exporter" "-/home/lab/dockerx"' in unit
 
 
