@@ -36,7 +36,9 @@ CLOSED = [
     path for path in GET if any(word in path.lower() for word in ("sysinfo", "profile", "flags", "file", "proxy"))
 ]
 CLOSED += ["/docs", "/redoc", "/openapi.json", "/config"]
-SIZE = {"width": 64, "height": 64, "steps": 1}
+# Known to give numbers: with others the small random model of the lab may not.
+PICTURE: dict[str, Any] = {"prompt": "a room full of old boards, still useful", "seed": 5, "steps": 2}
+SIZE = {"width": 128, "height": 96}
 
 
 class Door:
@@ -78,14 +80,14 @@ def host(door: Door) -> dict[str, Any]:
 
 
 def draw(url: str, ca: str, login: tuple[str, str], count: int) -> dict[str, Any]:
-    def one(number: int) -> str:
+    def one(_number: int) -> str:
         where = urlsplit(url)
         api = webuiapi.WebUIApi(
             host=where.hostname, port=where.port or 443, use_https=True, username=login[0], password=login[1]
         )
         api.session.verify, api.session.trust_env = ca, False
         try:
-            picture = api.txt2img(prompt=f"board {number}", seed=number, **SIZE).image
+            picture = api.txt2img(**PICTURE, **SIZE).image
         except (requests.exceptions.RequestException, RuntimeError) as error:
             return str(error)[:200]
         return "" if picture.size == (SIZE["width"], SIZE["height"]) else str(picture.size)
