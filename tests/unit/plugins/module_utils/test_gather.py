@@ -18,7 +18,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._sysfs import unusab
 
 KEYS = (
     "root live complete init release kernel boards driver kernel_log kfd drm firmware groups user apt dpkg dkms docker "
-    "guard registry "
+    "guard clock registry "
     "ports addresses http gateways files disk memory records lock answers problems"
 )
 ASKED: dict[str, Any] = {
