@@ -20,6 +20,8 @@ from ._types import ContainerGuard, Docker, Guard
 
 NETWORK, BRIDGE = "navilab", "navilab0"
 BRIDGE_OPTION = "com.docker.network.bridge.name"
+ICC_OPTION = "com.docker.network.bridge.enable_icc"
+"""Whether two webuis reach each other, which no rule of ours sees where br_netfilter is not loaded."""
 TABLE = ("inet", "navilab_egress")
 # As nft lists it (1.0.6 and 1.1.3 print the same), so that a listing can be compared. Replies pass; what a container
 # begins is refused at once, to the host (input) and to all else (forward), before what Docker or others accept there.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import http.client
 import json
 import os
@@ -190,15 +191,21 @@ def _copy(source: Path, target: Path) -> bool:
     return True
 
 
-def begin(run: Run, swap: Swap, seconds: float, keep: int, owner: tuple[int, int], restores: bool) -> dict[str, Any]:
-    """Make way for the new container; what came of it, for a person."""
-    name, previous, do = swap["name"], swap["previous"], swap["do"]
-    old, new = swap["images"]
-    found: dict[str, Any] = {"name": name, "waited": 0, "drawing": False, "saved": "", "restored": ""}
-    if do == "begin":
+def prepare(swap: Swap, seconds: float, keep: int, owner: tuple[int, int]) -> dict[str, Any]:
+    """What takes its time while the old container runs: the picture that it draws is waited for, its settings are
+    saved. What came of it, for a person."""
+    found: dict[str, Any] = {"name": swap["name"], "waited": 0, "drawing": False, "saved": "", "restored": ""}
+    if swap["do"] == "begin":
         waited, found["drawing"] = wait_idle(swap["port"], seconds)
         found["waited"] = int(waited)
-        found["saved"] = as_owner(*owner, lambda: save(swap["data"], old, keep))
+        found["saved"] = as_owner(*owner, lambda: save(swap["data"], swap["images"][0], keep))
+    return found
+
+
+def begin(run: Run, swap: Swap, owner: tuple[int, int], restores: bool) -> str:
+    """Make way for the new container; where its settings were restored from, empty if they were not."""
+    name, previous, do = swap["name"], swap["previous"], swap["do"]
+    if do == "begin":
         _docker(run, "update", "--restart", "no", name)  # a boot in between starts one of them, not both
         _docker(run, "stop", name)
         _docker(run, "rename", name, previous)
@@ -207,8 +214,8 @@ def begin(run: Run, swap: Swap, seconds: float, keep: int, owner: tuple[int, int
     if do == "return":
         _docker(run, "rename", previous, name)
     if restores and do == "begin":
-        found["restored"] = as_owner(*owner, lambda: restore(swap["data"], new))
-    return found
+        return as_owner(*owner, lambda: restore(swap["data"], swap["images"][1]))
+    return ""
 
 
 def back(run: Run, swap: Swap) -> dict[str, Any]:
@@ -222,7 +229,8 @@ def back(run: Run, swap: Swap) -> dict[str, Any]:
     _docker(run, "update", "--restart", swap["restart_policy"], name)
     finished = _docker(run, "container", "inspect", "--format", "{{.State.FinishedAt}}", name)
     _docker(run, "start", name)
-    return {**_change(swap, finished, time.time()), "back": aside}
+    change = _change(swap, finished, time.time())
+    return {**change, "back": True} if aside else {**change, "back": False, "downtime": None}
 
 
 def settle(run: Run, swap: Swap, answered: float) -> dict[str, Any] | None:
@@ -232,7 +240,8 @@ def settle(run: Run, swap: Swap, answered: float) -> dict[str, Any] | None:
     if not exists(run, previous):
         return None
     finished = _docker(run, "container", "inspect", "--format", "{{.State.FinishedAt}}", previous)
-    _docker(run, "rm", previous)
+    with contextlib.suppress(SwapError):  # the new one is good all the same, and the next run takes it away
+        _docker(run, "rm", previous)
     return {**_change(swap, finished, answered), "back": False}
 
 

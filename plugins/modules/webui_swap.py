@@ -188,11 +188,14 @@ def main() -> None:
 
     found = []
     try:
-        for swap in given["swaps"]:
-            if given["state"] == "begun":
-                owner = given["uid"], given["gid"]
-                found.append(_swap.begin(run, swap, given["drain"], given["keep"], owner, given["restore"]))
-            elif given["state"] == "back":
+        owner = given["uid"], given["gid"]
+        if given["state"] == "begun":
+            # All of them wait before one of them stops.
+            found = [_swap.prepare(swap, given["drain"], given["keep"], owner) for swap in given["swaps"]]
+            for swap, seen in zip(given["swaps"], found):
+                seen["restored"] = _swap.begin(run, swap, owner, given["restore"])
+        for swap in given["swaps"] if given["state"] != "begun" else ():
+            if given["state"] == "back":
                 found.append(_swap.back(run, swap))
             else:
                 why_not = _swap.draw(swap["port"], given["timeout"]) if given["picture"] else ""

@@ -55,6 +55,8 @@ def read(path: str) -> tuple[Bundle | None, list[Check]]:
     """The bundle of a directory, and what it lacks by its own index; neither where there is no directory of that."""
     if not path:
         return None, []
+    if not Path(path).is_absolute():  # Ansible's modules look for others elsewhere than this does
+        return None, [problem("bundle", f"navilab_bundle is {path}", "give the absolute path of the directory")]
     try:
         found = json.loads(Path(path, INDEX).read_text("utf-8"))
         files = {str(name): File(size=int(of["size"]), sha256=str(of["sha256"])) for name, of in found["files"].items()}

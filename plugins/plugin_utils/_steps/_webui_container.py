@@ -180,13 +180,13 @@ def device_groups(facts: Facts, devices: list[str]) -> list[str]:
 
 
 def _limits(facts: Facts, instance: Instance, settings: Settings) -> dict[str, Any]:
-    """What a container may take of the host; None for what the engine can't limit."""
+    """What a container may take of the host; None for what the engine says that it can't limit."""
     memory, swap, limits = instance["memory_mib"], settings["memory_swap_mib"], facts["guard"]["limits"]
     return {
         "memory": f"{memory}M",
         # Docker counts both together.
-        "memory_swap": f"{memory + (memory if swap < 0 else swap)}M" if limits.get("swap") else None,
-        "pids_limit": settings["pids_limit"] if limits.get("pids") else None,
+        "memory_swap": f"{memory + (memory if swap < 0 else swap)}M" if limits.get("swap", True) else None,
+        "pids_limit": settings["pids_limit"] if limits.get("pids", True) else None,
         "oom_score_adj": OOM_SCORE_ADJ,
     }
 

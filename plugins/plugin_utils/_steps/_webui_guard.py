@@ -14,6 +14,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._guard import (
     EGRESS_ENABLED,
     EGRESS_RULES,
     EGRESS_UNIT,
+    ICC_OPTION,
     NETWORK,
     NFT,
     RULES,
@@ -23,7 +24,8 @@ from ansible_collections.navilab.webui.plugins.module_utils._guard import (
 )
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, Questions
 
-from .._packages import Transaction, ask, notes, problems, recorded
+from .._bundle import FROM, Bundle
+from .._packages import Transaction, notes, problems, questions, recorded
 from .._text import problem
 from ._base import Settings, differs, file_of, is_installed
 from ._webui_container import Instance
@@ -94,7 +96,7 @@ class Network(TypedDict):
 
 class GuardPlan(TypedDict):
     """What comes before the containers (`comes`: `install`, `writes`, `units`, `network`), and what goes after them
-    (`leaves`: all else). `packages` are for the record."""
+    (`leaves`: all else). `packages` are for the record, and those that are `kept` once all is done."""
 
     comes: bool
     leaves: bool
@@ -107,6 +109,7 @@ class GuardPlan(TypedDict):
     network_absent: str
     remove: list[str]
     packages: list[str]
+    kept: list[str]
 
 
 class Found(TypedDict):
@@ -123,7 +126,7 @@ class Found(TypedDict):
 def nothing() -> GuardPlan:
     return {
         "comes": False, "leaves": False, "install": [], "writes": [], "units": [], "network": None, "stop": [],
-        "files_absent": [], "network_absent": "", "remove": [], "packages": [],
+        "files_absent": [], "network_absent": "", "remove": [], "packages": [], "kept": [],
     }  # fmt: skip
 
 
@@ -137,7 +140,8 @@ def plan_guard(facts: Facts, settings: Settings, record: Mapping[str, Any]) -> F
     }  # fmt: skip
     found["plan"]["packages"] = recorded(record)
     if deny:
-        _deny(facts, found)
+        _deny(facts, found, settings.get("bundle"))
+        found["plan"]["kept"] = found["plan"]["packages"]
     else:
         _allow(facts, found)
     if zram and "zram" not in settings["waive"]:
@@ -148,7 +152,7 @@ def plan_guard(facts: Facts, settings: Settings, record: Mapping[str, Any]) -> F
             found["plan"]["units"].append({"name": "navilab-zram.service", "state": "restarted"})
             found["before"].append(f"have {zram} MiB of compressed swap")
     elif not zram:
-        _stop(facts, found, [ZRAM_UNIT, ZRAM_ENABLED], facts["guard"]["zram_mib"] is not None)
+        _stop(facts, found, [ZRAM_ENABLED, ZRAM_UNIT], facts["guard"]["zram_mib"] is not None)
     found["plan"]["comes"], found["plan"]["leaves"] = bool(found["before"]), bool(found["after"])
     return found
 
@@ -159,23 +163,23 @@ def _write(facts: Facts, found: Found, path: str, content: str) -> None:
         found["before"].append(f"write {path}")
 
 
-def _deny(facts: Facts, found: Found) -> None:
+def _deny(facts: Facts, found: Found, bundle: Bundle | None) -> None:
     plan, guard = found["plan"], facts["guard"]
     if not is_installed(facts, PACKAGE):
         plan["install"] = [PACKAGE]
         plan["packages"] = sorted({*plan["packages"], *(name for name in PACKAGES if not is_installed(facts, name))})
-        transaction = Transaction([PACKAGE])
-        found["questions"] = {"apt": ask(transaction)}
+        transaction = Transaction([PACKAGE], bundle=bundle)
+        found["questions"] = questions(transaction)
         found["problems"] += problems(facts, transaction)
         found["warnings"] += notes(facts, transaction)
-        found["before"].append(f"install {PACKAGE}")
+        found["before"].append(f"install {PACKAGE}{FROM if bundle else ''}")
     _write(facts, found, EGRESS_RULES, _RULES)
     _write(facts, found, EGRESS_UNIT, _EGRESS)
     if plan["writes"] or not same_rules(guard["rules"] or "") or not file_of(facts, EGRESS_ENABLED)["exists"]:
         plan["units"].append({"name": "navilab-egress.service", "state": "reloaded"})
         found["before"].append("deny the webui's containers all that they begin (navilab-egress.service)")
     if guard["bridge"] is None:
-        plan["network"] = {"name": NETWORK, "options": {BRIDGE_OPTION: BRIDGE}}
+        plan["network"] = {"name": NETWORK, "options": {BRIDGE_OPTION: BRIDGE, ICC_OPTION: "false"}}
         found["before"].append(f"make network {NETWORK} on the bridge {BRIDGE}")
     elif guard["bridge"] != BRIDGE:
         found["problems"].append(
@@ -192,7 +196,7 @@ def _allow(facts: Facts, found: Found) -> None:
     if guard["bridge"] == BRIDGE:
         plan["network_absent"] = NETWORK
         found["after"].append(f"remove network {NETWORK}")
-    _stop(facts, found, [EGRESS_RULES, EGRESS_UNIT, EGRESS_ENABLED], bool(guard["rules"]))
+    _stop(facts, found, [EGRESS_ENABLED, EGRESS_RULES, EGRESS_UNIT], bool(guard["rules"]))
     if not plan["packages"]:
         return
     if file_of(facts, NFTABLES_ENABLED)["exists"]:  # its removal would flush the rules of all
@@ -203,13 +207,14 @@ def _allow(facts: Facts, found: Found) -> None:
 
 
 def _stop(facts: Facts, found: Found, files: list[str], active: bool) -> None:
-    """Stop the unit whose files these are, and delete them."""
+    """Stop the unit whose files these are, and delete them, its own last: it is there as long as something is."""
     there = [path for path in files if file_of(facts, path)["exists"]]
     name = files[-1].rpartition("/")[2]
-    if there or active:
+    if active or files[-1] in there:  # else systemd knows no such unit
         found["plan"]["stop"].append(name)
-        found["plan"]["files_absent"] += there
-        found["after"] += [f"stop {name}", *(f"delete {path}" for path in there)]
+        found["after"].append(f"stop {name}")
+    found["plan"]["files_absent"] += there
+    found["after"] += [f"delete {path}" for path in there]
 
 
 def confined(facts: Facts, instance: Instance) -> list[str]:

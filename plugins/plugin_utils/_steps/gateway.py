@@ -25,7 +25,8 @@ from ansible_collections.navilab.webui.plugins.module_utils._gateway import (
 )
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, Questions, WantedGateway
 
-from .._packages import Transaction, ask, concerned, notes, problems, recorded
+from .._bundle import FROM
+from .._packages import Transaction, concerned, notes, problems, questions, recorded
 from .._text import problem
 from . import _gateway_files as _files
 from . import _made, webui
@@ -90,6 +91,7 @@ class GatewayPlan(Plan):
 def settings(variables: Variables) -> Settings:
     own, listen = variables["gateway"], variables["webui"]["listen"]
     found = {**own, "listen": listen, "webui": webui.settings(variables), "now": time.time()}
+    found["bundle"] = variables["_common"].get("bundle")
     found["wanted"] = _is_wanted(variables)
     # Only where all is there: it costs some time on purpose.
     complete = found["wanted"] and not _login_problems(found)
@@ -157,7 +159,7 @@ def plan(facts: Facts, settings: Settings) -> GatewayPlan:
     found["url"] = _url(settings)
     address = f"{_files.url_host(asked['address'])}:{asked['port']}"
     found["probe"] = {"url": f"https://{address}/", "host": _files.url_host(asked["name"])}
-    _plan_packages(facts, found, record)
+    _plan_packages(facts, found, settings)
     _plan_directories(facts, found)
     _plan_tls(facts, found, settings, record)
     _plan_files(facts, found, settings, record)
@@ -297,15 +299,15 @@ def _taken(facts: Facts, settings: Settings, record: Mapping[str, Any]) -> list[
 # -- what is to be there -----------------------------------------------------------------------------------------------
 
 
-def _plan_packages(facts: Facts, found: GatewayPlan, record: Mapping[str, Any]) -> None:
+def _plan_packages(facts: Facts, found: GatewayPlan, settings: Settings) -> None:
     found["install"] = [name for name in PACKAGES if not is_installed(facts, name)]
     if not found["install"]:
         return
-    found["actions"].append(f"install {', '.join(found['install'])}")
+    found["actions"].append(f"install {', '.join(found['install'])}{FROM if settings.get('bundle') else ''}")
     if _files.PACKAGE in found["install"] and not file_of(facts, MASK)["exists"]:
         found["mask"] = MASK  # else the package serves a page of its own on port 80, to all
-    transaction = Transaction(found["install"])
-    found["questions"] = {"apt": ask(transaction)}
+    transaction = Transaction(found["install"], bundle=settings.get("bundle"))
+    found["questions"] = questions(transaction)
     found["problems"] += problems(facts, transaction)
     found["warnings"] += notes(facts, transaction)
 

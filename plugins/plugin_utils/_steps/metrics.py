@@ -22,7 +22,8 @@ from ansible_collections.navilab.webui.plugins.module_utils._metrics import CONF
 from ansible_collections.navilab.webui.plugins.module_utils._paths import plain
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, Questions
 
-from .._packages import Transaction, ask, concerned, notes, problems, recorded
+from .._bundle import FROM
+from .._packages import Transaction, concerned, notes, problems, questions, recorded
 from .._text import problem
 from . import _metrics_files as _files
 from . import verify, webui
@@ -70,7 +71,12 @@ class MetricsPlan(Plan):
 
 def settings(variables: Variables) -> Settings:
     own = variables["metrics"]
-    return {**own, "textfile_dir": own["textfile_dir"].rstrip("/"), "verify": verify.settings(variables)}
+    return {
+        **own,
+        "textfile_dir": own["textfile_dir"].rstrip("/"),
+        "verify": verify.settings(variables),
+        "bundle": variables["_common"].get("bundle"),
+    }
 
 
 def wants(settings: Settings) -> Wants:
@@ -97,7 +103,7 @@ def plan(facts: Facts, settings: Settings) -> MetricsPlan:
     if found["problems"]:
         return found
 
-    _plan_package(facts, found, ours)
+    _plan_package(facts, found, settings, ours)
     _plan_files(facts, found, settings, ours)
     _plan_units(facts, found, settings, ours)
     # A run that found it not shown is not forgotten by the next, which has nothing else to do.
@@ -167,13 +173,13 @@ def _taken(facts: Facts, settings: Settings, ours: bool) -> list[Check]:
 # -- what is to be there -----------------------------------------------------------------------------------------------
 
 
-def _plan_package(facts: Facts, found: MetricsPlan, ours: bool) -> None:
+def _plan_package(facts: Facts, found: MetricsPlan, settings: Settings, ours: bool) -> None:
     if not ours or is_installed(facts, _files.PACKAGE):
         return
     found["install"] = [_files.PACKAGE]
-    found["actions"].append(f"install {_files.PACKAGE}")
-    transaction = Transaction(found["install"])
-    found["questions"] = {"apt": ask(transaction)}
+    found["actions"].append(f"install {_files.PACKAGE}{FROM if settings.get('bundle') else ''}")
+    transaction = Transaction(found["install"], bundle=settings.get("bundle"))
+    found["questions"] = questions(transaction)
     found["problems"] += problems(facts, transaction)
     found["warnings"] += notes(facts, transaction)
 

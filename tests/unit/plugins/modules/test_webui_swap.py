@@ -16,6 +16,11 @@ ENDED = "2026-01-02T03:04:05.5Z"
 OWNER = (os.getuid(), os.getgid())
 
 
+def begin(engine: Engine, swap: _swap.Swap) -> None:
+    _swap.prepare(swap, 0, 2, OWNER)
+    _swap.begin(engine, swap, OWNER, restores=False)
+
+
 class Engine:
     """Containers by name, with whether each runs; `words` is what it was asked to do."""
 
@@ -63,13 +68,13 @@ def swap(tmp_path: Path, do: str = "begin", port: int = 1, new: str = "new") -> 
 )
 def test_way_is_made(tmp_path: Path, do: str, before: dict[str, bool], after: dict[str, bool]) -> None:
     engine = Engine(**before)
-    _swap.begin(engine, swap(tmp_path, do), 0, 2, OWNER, restores=False)
+    begin(engine, swap(tmp_path, do))
     assert engine.running == after
 
 
 def test_it_does_not_start_by_itself_while_it_is_aside(tmp_path: Path) -> None:
     engine = Engine(webui=True)
-    _swap.begin(engine, swap(tmp_path), 0, 2, OWNER, restores=False)
+    begin(engine, swap(tmp_path))
     assert engine.words == ["update --restart no webui", "stop webui", "rename webui webui-previous"]
 
 
@@ -97,11 +102,23 @@ def test_the_old_one_goes_and_the_time_without_an_answer_is_said(tmp_path: Path)
     assert _swap.settle(engine, swap(tmp_path), 0) is None
 
 
+def test_a_new_one_that_is_good_stays_though_the_old_one_does_not_go(tmp_path: Path) -> None:
+    engine = Engine(**{"webui": True, "webui-previous": False})
+    engine.broken = "rm"
+    found = _swap.settle(engine, swap(tmp_path), 0.0)
+    assert found and not found["back"]
+    assert engine.running == {"webui": True, "webui-previous": False}
+
+
+def test_one_that_never_stopped_was_never_without_an_answer(tmp_path: Path) -> None:
+    assert _swap.back(Engine(webui=True), swap(tmp_path))["downtime"] is None
+
+
 def test_the_engines_words_are_said(tmp_path: Path) -> None:
     engine = Engine(webui=True)
     engine.broken = "stop"
     with pytest.raises(_swap.SwapError, match="docker stop webui: Error: it does not want to"):
-        _swap.begin(engine, swap(tmp_path), 0, 2, OWNER, restores=False)
+        begin(engine, swap(tmp_path))
 
 
 def jobs(count: int) -> tuple[int, Any]:
@@ -170,7 +187,7 @@ def test_nothing_is_saved_behind_a_link(tmp_path: Path) -> None:
     (tmp_path / ".navilab").symlink_to(tmp_path / "elsewhere")
     engine = Engine(webui=True)
     with pytest.raises((OSError, _swap.SwapError), match="is a link"):
-        _swap.begin(engine, swap(tmp_path), 0, 2, OWNER, restores=False)
+        begin(engine, swap(tmp_path))
     assert engine.running == {"webui": True}, "it goes on running"
 
 
@@ -179,7 +196,8 @@ def test_settings_come_back_by_image_and_the_present_ones_are_kept(tmp_path: Pat
     _swap.save(str(tmp_path), "new", 5)
     write(config, "now")
     write(tmp_path / "styles.csv", "mine")
-    found = _swap.begin(Engine(webui=True), swap(tmp_path), 0, 5, OWNER, restores=True)
+    found = _swap.prepare(swap(tmp_path), 0, 5, OWNER)
+    assert _swap.begin(Engine(webui=True), swap(tmp_path), OWNER, restores=True)
     assert config.read_text() == "then"
     assert (tmp_path / "styles.csv").read_text() == "mine"
     assert (Path(found["saved"]) / "config.json").read_text() == "now"

@@ -45,6 +45,11 @@ def test_no_directory_is_no_bundle() -> None:
     assert _bundle.read("") == (None, [])
 
 
+def test_a_relative_path_is_refused() -> None:
+    _nothing, (found,) = _bundle.read("bundle")
+    assert "absolute" in found["remedy"]
+
+
 def test_a_whole_one_is_read(made: Path) -> None:
     found, problems = _bundle.read(str(made))
     assert problems == [] and found and found["packages"] == {"bookworm": ["docker.io"]}
@@ -80,6 +85,7 @@ def test_it_has_all_that_roles_install(variables: Any, codename: str) -> None:
     """What apt brings along is debs.py's; of the engine's names a release may lack one."""
     wanted = {*docker_engine.wanted_packages("debian", codename), docker_engine.CLIENT_PACKAGE}
     wanted |= {*registry.PACKAGES, *TOOLS, variables["firmware"]["package"], "python3-apt"}
+    wanted |= {"nftables", "nginx", "prometheus-node-exporter"}
     assert wanted - {*DEFAULTS["image_bundle_packages"]} == set()
 
 

@@ -194,12 +194,41 @@ def test_nothing_of_egress_is_left(egress: dict[str, Any], settings: dict[str, A
     assert plan["actions"][-6:] == [
         "remove network navilab",
         "stop navilab-egress.service",
+        f"delete {EGRESS_ENABLED}",
         f"delete {EGRESS_RULES}",
         f"delete {EGRESS_UNIT}",
-        f"delete {EGRESS_ENABLED}",
         "remove nftables",
     ]
     assert plan["guard"]["leaves"] and not plan["guard"]["comes"]
+    assert plan["guard"]["kept"] == []
+
+
+def test_a_unit_that_is_not_there_is_not_stopped(egress: dict[str, Any], settings: dict[str, Any]) -> None:
+    """A run was cut off: systemd knows no such unit, and what is left goes all the same."""
+    egress["files"][EGRESS_UNIT] = {**egress["files"][EGRESS_UNIT], "exists": False}
+    egress["guard"]["rules"] = None
+    plan = webui.plan(egress, {**settings, "egress": "allow"})["guard"]
+    assert plan["stop"] == []
+    assert plan["files_absent"] == [EGRESS_ENABLED, EGRESS_RULES]
+
+
+def test_nftables_is_kept_where_compressed_swap_alone_leaves(egress: dict[str, Any], settings: dict[str, Any]) -> None:
+    egress["records"]["webui"] = {"packages": ["nftables"]}
+    egress["guard"]["zram_mib"] = 128
+    plan = webui.plan(egress, {**settings, "egress": "deny"})["guard"]
+    assert plan["leaves"]
+    assert plan["kept"] == ["nftables"]
+
+
+def test_limits_that_nobody_has_heard_of_are_no_reason_to_make_it_again(
+    egress: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    def made() -> Any:
+        return webui.plan(egress, settings)["instances"][0]["container"]["labels"]
+
+    before = made()
+    egress["guard"]["limits"] = {}  # the engine took too long
+    assert made() == before
 
 
 def test_nftables_stays_where_it_serves_the_host(
