@@ -238,6 +238,9 @@ def _epoch(text: str | None) -> float | None:
     return found if found > 0 else None
 
 
+_HUGE = 1 << 53  # more is no number of the webui's
+
+
 def ask(base: str) -> Answers:
     """What /sdapi/v1/progress and /internal/pending-tasks say, without the picture that is being drawn."""
     progress = _answer(f"{base}/sdapi/v1/progress?skip_current_image=true")
@@ -246,9 +249,9 @@ def ask(base: str) -> Answers:
     pending = _answer(f"{base}/internal/pending-tasks").get("size")
     far = progress.get("progress")
     return {
-        "busy": jobs > 0 if isinstance(jobs, int) else None,
-        "progress": float(far) if isinstance(far, (int, float)) else None,
-        "queue": pending if isinstance(pending, int) else None,
+        "busy": jobs != 0 if isinstance(jobs, int) else None,  # -1 until it knows how many
+        "progress": float(far) if isinstance(far, (int, float)) and abs(far) < _HUGE else None,
+        "queue": pending if isinstance(pending, int) and abs(pending) < _HUGE else None,
     }
 
 

@@ -168,8 +168,7 @@ def _report(arguments: argparse.Namespace) -> int:
     if not (directory / "job_events").is_dir():
         known = sorted(path.name for path in RUNS.glob("[0-9]*")) if RUNS.is_dir() else []
         raise UsageError(f"there is no run {arguments.name}. The latest are: {', '.join(known[-5:]) or 'none yet'}")
-    _write_report(directory.resolve(), arguments.output)
-    return Exit.OK
+    return Exit.OK if _write_report(directory.resolve(), arguments.output) else Exit.USAGE
 
 
 def _add_inventory(commands: Any) -> None:
@@ -207,16 +206,19 @@ def _check_inventory(arguments: argparse.Namespace) -> int:
     return Exit.FAILED if wrong else Exit.OK
 
 
-def _write_report(directory: Path, path: Path) -> None:
+def _write_report(directory: Path, path: Path) -> bool:
+    """The page and its JSON; whether they could be written, which does not change how the run ended."""
     from navilab import report  # which few commands need
 
     try:
         written = report.write(report.read(directory), path)
     except OSError as error:
-        raise UsageError(f"the report can't be written: {error.strerror}: {error.filename}") from error
+        print(f"navilab: the report can't be written: {error.strerror}: {error.filename}", file=sys.stderr)
+        return False
     for each in written:
         give_to_owner(each)
     print(f"report: {' and '.join(map(str, written))}", file=sys.stderr)
+    return True
 
 
 def _add_image(commands: Any) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import getpass
+import itertools
 import json
 import os
 import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from navilab.run import ROOT, environment
 
 EXAMPLE = ROOT / "inventory" / "lab.example"
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:]+")
-ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]*")
+ACCOUNT = re.compile(r"[a-z_][a-z0-9_.-]*")
 HOSTS = """\
 ---
 # The machines of your lab. Variables for all are in group_vars/all.yml, for one in host_vars/NAME.yml.
@@ -49,7 +50,8 @@ def init(target: Path) -> list[Path]:
     account = ask("Account of theirs to log in with, which may sudo", _caller(), _bad_account)
     reboot = ask("May they be rebooted where a new kernel or driver needs it, yes or no", "no", _bad_yes)
     (target / "group_vars").mkdir(parents=True)
-    lines = "\n".join(f"    {_host(number, machine)}" for number, machine in enumerate(machines, start=1))
+    names = (name for name in map("node{:02}".format, itertools.count(1)) if name not in machines)
+    lines = "\n".join(f"    {_host(machine, names)}" for machine in machines)
     hosts, common = target / "hosts.yml", target / "group_vars" / "all.yml"
     hosts.write_text(HOSTS.format(hosts=lines, account=account), encoding="utf-8")
     text = EXAMPLE.joinpath("group_vars", "all.yml").read_text(encoding="utf-8")
@@ -89,10 +91,10 @@ def _yaml(answer: str) -> str:
     return "true" if answer.startswith("y") else "false"
 
 
-def _host(number: int, machine: str) -> str:
-    """A name is a host's name; an address gets one."""
+def _host(machine: str, names: Iterator[str]) -> str:
+    """A name is a host's name; an address gets one. In quotes, since YAML takes some for something else."""
     address = ":" in machine or machine.replace(".", "").isdigit()
-    return f"node{number:02}: {{ansible_host: {json.dumps(machine)}}}" if address else f"{machine}: {{}}"
+    return f"{next(names)}: {{ansible_host: {json.dumps(machine)}}}" if address else f"{json.dumps(machine)}: {{}}"
 
 
 # -- what is wrong with one -------------------------------------------------------------------------------------------

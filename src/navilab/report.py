@@ -243,7 +243,8 @@ def page(data: Mapping[str, Any]) -> str:
 
 def write(told: Told, path: Path) -> tuple[Path, Path]:
     """The page at `path`, and its JSON beside it."""
-    data, beside = document(told), path.with_suffix(".json")
+    data = document(told)
+    beside = path.with_suffix(".json") if path.suffix == ".html" else path.with_name(f"{path.name}.json")
     for target, text in ((path, page(data)), (beside, json.dumps(data, indent=1) + "\n")):
         target.write_text(text, encoding="utf-8")
     return path, beside

@@ -87,7 +87,12 @@ def _target(target: Target) -> str:
             "proxy_ssl_session_reuse on;",
         ]
     else:
-        lines += ["proxy_set_header Host $http_host;", 'proxy_set_header Authorization "";']
+        # Of the login the webui gets nothing, neither itself nor what proves it.
+        lines += [
+            "proxy_set_header Host $http_host;",
+            'proxy_set_header Authorization "";',
+            'proxy_set_header Cookie "";',
+        ]
     lines += [
         'proxy_set_header X-Navilab-Seat "";',
         "proxy_set_header Upgrade $http_upgrade;",

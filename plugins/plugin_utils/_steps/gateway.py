@@ -229,11 +229,14 @@ def _mistaken(facts: Facts, settings: Settings) -> list[Check]:
     lost = [peer["host"] for peer in peers if not _is_name(peer["address"])]
     apart = [peer["host"] for peer in peers if peer["ca_host"] != (settings["ca_host"] or settings["own"])]
     doors = [peer["host"] for peer in peers if peer["door"]]
+    twins = sorted({name for name in (peer["name"] for peer in peers) if name and _named(peers, name) > 1})
+    own = range(settings["webui"]["port"], settings["webui"]["port"] + webui.GPUS_AT_MOST)
     inside = _files.is_number(listen) and ipaddress.ip_address(listen).is_loopback
     wrong = [
         ("webui_listen", not _files.is_number(listen), f"'{listen}' is no address"),
         ("webui_listen", inside, f"{listen} is a loopback address, which only 127.0.0.1 without a gateway may be"),
         ("webui_listen", foreign, f"{listen} is none of this host's addresses; 0.0.0.0 stands for all"),
+        ("gateway_port", settings["port"] in own, f"{settings['port']} is the port of a webui, which webui_port gives"),
         ("gateway_port", not 1 <= settings["port"] <= 65535, f"{settings['port']}: 1 to 65535"),
         ("gateway_names", not settings["names"], "it is empty"),
         ("gateway_names", bool(bad), f"{', '.join(map(repr, bad))}: a name or an address is needed"),
@@ -242,6 +245,11 @@ def _mistaken(facts: Facts, settings: Settings) -> list[Check]:
         ("gateway_upload_mib", settings["upload_mib"] < 1, f"{settings['upload_mib']} would let nothing in"),
         ("gateway_tries", settings["tries"] < 1, f"{settings['tries']} would let nobody in"),
         ("gateway_hosts", bool(nameless), f"{', '.join(nameless)} has no name that is no number in gateway_names"),
+        (
+            "gateway_hosts",
+            bool(twins),
+            f"{', '.join(twins)} is the name of several; each needs its own",
+        ),
         ("gateway_hosts", bool(lost), f"{', '.join(lost)} has an ansible_host that is neither name nor address"),
         ("gateway_hosts", bool(doors), f"{', '.join(doors)} has gateway_hosts of its own, and would be asked in turn"),
         ("gateway_ca_host", not settings["ca_known"], f"'{settings['ca_host']}' is no host of this inventory"),
@@ -253,6 +261,10 @@ def _mistaken(facts: Facts, settings: Settings) -> list[Check]:
     ]
     remedy = "correct it in the inventory; the role's README describes each"
     return [problem("variables", f"{name}: {why}", remedy) for name, is_bad, why in wrong if is_bad]
+
+
+def _named(peers: Sequence[Mapping[str, Any]], name: str) -> int:
+    return sum(peer["name"] == name for peer in peers)
 
 
 def _is_name(name: str) -> bool:
@@ -304,7 +316,9 @@ def _plan_packages(facts: Facts, found: GatewayPlan, settings: Settings) -> None
     if not found["install"]:
         return
     found["actions"].append(f"install {', '.join(found['install'])}{FROM if settings.get('bundle') else ''}")
-    if _files.PACKAGE in found["install"] and not file_of(facts, MASK)["exists"]:
+    # An nginx of another package (nginx-light) runs by the same unit, and is somebody's.
+    new = _files.PACKAGE in found["install"] and not is_installed(facts, "nginx-common")
+    if new and not file_of(facts, MASK)["exists"]:
         found["mask"] = MASK  # else the package serves a page of its own on port 80, to all
     transaction = Transaction(found["install"], bundle=settings.get("bundle"))
     found["questions"] = questions(transaction)
@@ -421,8 +435,10 @@ def _plan_unit(facts: Facts, found: GatewayPlan, settings: Settings, record: Map
     state, why = "started", "" if _runs(facts) else f"start {name}"
     if not why and (_files.UNIT in again or _newer(facts, [_files.UNIT])):
         state, why = "restarted", f"restart {name} with its new settings"
-    elif not why and seen and not seen["listeners"] and record.get("port") == settings["port"]:
-        state, why = "restarted", f"restart {name}, which does not listen at port {settings['port']}"
+    elif not why and seen and record.get("port") == settings["port"] and not _listens(settings, seen["listeners"]):
+        # A reload can't: nginx holds the old address until the new one is bound.
+        at = f"{_files.url_host(settings['listen'])}:{settings['port']}"
+        state, why = "restarted", f"restart {name}, which does not listen at {at}"
     elif not why and (again & set(_READS) or _newer(facts, _READS)):
         state, why = "reloaded", f"reload {name}, which goes on with what it is at"
     elif not why and not file_of(facts, _files.ENABLED)["exists"]:
@@ -431,6 +447,11 @@ def _plan_unit(facts: Facts, found: GatewayPlan, settings: Settings, record: Map
         found["units"] = [{"name": name, "state": state, "enabled": True}]
         found["actions"].append(why)
     found["daemon_reload"] = found["daemon_reload"] or state == "restarted"
+
+
+def _listens(settings: Settings, listeners: Iterable[str]) -> bool:
+    wanted = ipaddress.ip_address(settings["listen"])
+    return any(_files.is_number(each) and ipaddress.ip_address(each) == wanted for each in listeners)
 
 
 def _ends(settings: Settings, record: Mapping[str, Any]) -> list[str]:

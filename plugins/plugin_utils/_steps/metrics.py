@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any, TypedDict
 
 from ansible_collections.navilab.webui.plugins.module_utils import _checks
@@ -28,6 +29,7 @@ from .._text import problem
 from . import _metrics_files as _files
 from . import verify, webui
 from ._base import FORGET, Plan, Settings, Step, Variables, Wants, differs, file_of, is_installed
+from ._gateway_files import is_number
 
 NEIGHBOURS = ("prometheus", "prometheus-alertmanager", "prometheus-blackbox-exporter", "prometheus-pushgateway")
 """Packages that use the same account."""
@@ -104,7 +106,7 @@ def plan(facts: Facts, settings: Settings) -> MetricsPlan:
         return found
 
     _plan_package(facts, found, settings, ours)
-    _plan_files(facts, found, settings, ours)
+    _plan_files(facts, found, settings, record, ours)
     _plan_units(facts, found, settings, ours)
     # A run that found it not shown is not forgotten by the next, which has nothing else to do.
     found["prove"] = bool(found["actions"]) or record.get("proven") is False
@@ -148,7 +150,11 @@ def _unfit(facts: Facts) -> list[Check]:
 def _mistaken(settings: Settings) -> list[Check]:
     """Values that the specs let through."""
     wrong = [
-        ("metrics_listen", not settings["listen"], f"it is empty; 0.0.0.0 listens everywhere, {LOOPBACK} here alone"),
+        (
+            "metrics_listen",
+            not is_number(settings["listen"]),
+            f"'{settings['listen']}' is no address; 0.0.0.0 listens everywhere, {LOOPBACK} here alone",
+        ),
         ("metrics_port", not 1 <= settings["port"] <= 65535, f"{settings['port']}: 1 to 65535"),
         ("metrics_interval", settings["interval"] < LEAST_S, f"{settings['interval']}: {LEAST_S} s at least"),
         (
@@ -184,13 +190,17 @@ def _plan_package(facts: Facts, found: MetricsPlan, settings: Settings, ours: bo
     found["warnings"] += notes(facts, transaction)
 
 
-def _plan_files(facts: Facts, found: MetricsPlan, settings: Settings, ours: bool) -> None:
+def _plan_files(facts: Facts, found: MetricsPlan, settings: Settings, record: Mapping[str, Any], ours: bool) -> None:
     folder = settings["textfile_dir"]
     brought = ours and folder == _files.TEXTFILE_DIR  # with the package
     wanted = [*([_files.DROP_IN] if ours else []), *([] if brought else [folder])]
     found["directories"] = [path for path in wanted if file_of(facts, path)["kind"] not in ("dir", "link")]
     if found["directories"]:
         found["actions"].append(f"make {', '.join(found['directories'])}")
+    before = record.get("textfile_dir")
+    if before and before != folder:
+        found["files_absent"] = [f"{before}/{WRITTEN}"]  # what is shown there would grow old
+        found["actions"].append(f"delete {before}/{WRITTEN}")
     files = _files.files(facts, settings, ours)
     found["writes"] = [
         {"path": path, "content": content} for path, content in files.items() if differs(facts, path, content)
@@ -206,7 +216,7 @@ def _plan_files(facts: Facts, found: MetricsPlan, settings: Settings, ours: bool
 def _plan_units(facts: Facts, found: MetricsPlan, settings: Settings, ours: bool) -> None:
     seen = facts["ports"].get(str(settings["port"]))
     everywhere = settings["listen"] in ("0.0.0.0", "::")  # noqa: S104 - compared
-    wanted = {"0.0.0.0", "::"} if everywhere else {settings["listen"]}  # noqa: S104 - compared
+    wanted = {"0.0.0.0", "::"} if everywhere else {str(ip_address(settings["listen"]))}  # noqa: S104 - compared
     if ours and seen and not wanted & set(seen["listeners"]):
         state = "started" if found["install"] else "restarted"
         found["units"].append({"name": EXPORTER, "state": state, "enabled": None})
@@ -243,7 +253,7 @@ def _record(
     fresh = bool(found["install"]) and facts["groups"].get(_files.ACCOUNT) is None
     return {
         "packages": sorted({*recorded(record), *found["install"]}),
-        "files": sorted({*_list(record, "files"), *paths}),
+        "files": sorted({*_list(record, "files"), *paths} - {*found["files_absent"]}),
         "directories": sorted({*_list(record, "directories"), *found["directories"]}),
         "account": bool(record.get("account") or fresh),
         "textfile_dir": settings["textfile_dir"],
@@ -258,9 +268,12 @@ def _absent(facts: Facts, found: MetricsPlan, record: dict[str, Any]) -> Metrics
     if not record:
         return found
     if file_of(facts, _files.TIMER_UNIT)["exists"]:
+        # The service too, which would write once more.
+        service = _files.SERVICE.rpartition("/")[2]
         found["units"].append({"name": TIMER, "state": "stopped", "enabled": False})
+        found["units"].append({"name": service, "state": "stopped", "enabled": None})
         found["actions"].append(f"stop {TIMER}")
-    found["files_absent"] = [path for path in [*_list(record, "files"), _files.RUN] if file_of(facts, path)["exists"]]
+    found["files_absent"] = [path for path in [*_list(record, "files"), _files.RUN] if _may_be(facts, path)]
     found["daemon_reload"] = any(path.startswith(_files.UNITS) for path in found["files_absent"])
     if found["files_absent"]:
         found["actions"].append(f"delete {', '.join(found['files_absent'])}")
@@ -271,10 +284,15 @@ def _absent(facts: Facts, found: MetricsPlan, record: dict[str, Any]) -> Metrics
     if record.get("account") and facts["groups"].get(_files.ACCOUNT) is not None and not shared:
         found["account"] = _files.ACCOUNT
         found["actions"].append(f"delete the account {_files.ACCOUNT}, which came with the package")
-    found["empty_absent"] = [path for path in _list(record, "directories") if file_of(facts, path)["exists"]]
+    found["empty_absent"] = [path for path in _list(record, "directories") if _may_be(facts, path)]
     if not found["actions"]:
         found["actions"] = [FORGET]
     return found
+
+
+def _may_be(facts: Facts, path: str) -> bool:
+    """Whether a path is there, or was not looked for: the variables no longer name it."""
+    return path not in facts["files"] or file_of(facts, path)["exists"]
 
 
 def _is_wanted(settings: Settings) -> bool:

@@ -30,6 +30,15 @@ def test_three_answers_make_an_inventory(tmp_path: Path, capsys: pytest.CaptureF
     assert [word for word in ("named twice", "neither a name", "not root's") if word not in said] == []
 
 
+def test_an_address_takes_no_name_that_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("10.0.0.5 node01 no\njohn.doe\nno\n"))
+    monkeypatch.setattr(inventory, "give_to_owner", lambda _path: None)
+    hosts, _common = inventory.init(tmp_path / "lab")
+    assert yaml.safe_load(hosts.read_text(encoding="utf-8"))["lab"]["hosts"] == {
+        "node02": {"ansible_host": "10.0.0.5"}, "node01": {}, "no": {},
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("hosts", "said"),
     [

@@ -97,7 +97,13 @@ def test_it_is_wanted_where_the_network_is_to_reach_the_webui(
         ({"listen": "192.0.2.99"}, "variables", "none of this host's"),
         ({"listen": "127.0.0.1", **PEERS}, "variables", "loopback"),
         ({"port": 0}, "variables", "1 to 65535"),
+        ({"port": 7860}, "variables", "webui_port"),
         ({"names": []}, "variables", "empty"),
+        (
+            {**PEERS, "peers": {**PEERS["peers"], "names": [[], ["lab.example"], ["lab.example"]]}},
+            "variables",
+            "each needs",
+        ),
         ({"names": ["a b;"]}, "variables", "'a b;'"),
         ({"cert": "PEM"}, "variables", "go together"),
         ({"ca_cert": "PEM"}, "variables", "gateway_cert goes with it"),
@@ -212,6 +218,19 @@ def test_one_that_does_not_listen_is_restarted(served: Any, given: Given) -> Non
     facts = served()
     facts["ports"]["443"]["listeners"] = []
     assert [unit["state"] for unit in plan(facts, given())["units"]] == ["restarted"]
+
+
+def test_a_narrower_address_needs_a_restart(served: Any, given: Given) -> None:
+    """nginx holds the wide one until the narrow one is bound, which it can't be."""
+    host = served(listen="0.0.0.0")
+    assert plan(host, given("192.0.2.11"))["units"][0]["state"] == "restarted"
+
+
+def test_an_nginx_of_another_package_is_not_masked(facts: Any, given: Given) -> None:
+    """nginx-light runs by the same unit."""
+    facts["dpkg"]["packages"]["nginx-common"] = {"installed": True, "version": "1", "held": False}
+    found = plan(facts, given())
+    assert "nginx" in found["install"] and found["mask"] == ""
 
 
 @pytest.mark.parametrize("changes", [{"password": "another-password"}, {"user": "other"}])

@@ -134,6 +134,7 @@ def test_a_node_exporter_that_is_there_is_used_as_it_is(facts: Any, chosen: Call
     ("changes", "check", "says"),
     [
         ({"listen": ""}, "variables", "metrics_listen"),
+        ({"listen": "node1.lan"}, "variables", "no address"),
         ({"port": 70000}, "variables", "metrics_port"),
         ({"interval": 4}, "variables", "metrics_interval"),
         ({"textfile_dir": "x"}, "variables", "metrics_textfile_dir"),
@@ -164,9 +165,22 @@ def test_what_came_in_goes_out(facts: Any, chosen: Callable[..., Any], seen: Cal
     assert (plan["remove"], plan["account"], plan["empty_absent"]) == (
         ["prometheus-node-exporter"], "prometheus", [files.DROP_IN],
     )  # fmt: skip
-    assert [(unit["name"], unit["state"]) for unit in plan["units"]] == [("navilab-metrics.timer", "stopped")]
+    assert [(unit["name"], unit["state"]) for unit in plan["units"]] == [
+        ("navilab-metrics.timer", "stopped"), ("navilab-metrics.service", "stopped"),
+    ]  # fmt: skip
     host["dpkg"]["packages"]["prometheus"] = {"installed": True, "version": "2", "held": False}
     assert metrics.plan(host, chosen(state="absent"))["account"] == ""  # it is another's by now
+
+
+def test_what_the_variables_no_longer_name_goes_too(
+    facts: Any, chosen: Callable[..., Any], seen: Callable[..., Any]
+) -> None:
+    host = tell_metrics(facts, chosen(textfile_dir="/srv/prom"), seen)
+    del host["files"]["/srv/prom/navilab.prom"]  # nobody looked
+    assert "/srv/prom/navilab.prom" in metrics.plan(host, chosen(state="absent"))["files_absent"]
+    moved = metrics.plan(host, chosen(state="present", textfile_dir=files.TEXTFILE_DIR))
+    assert moved["files_absent"] == ["/srv/prom/navilab.prom"]
+    assert "/srv/prom/navilab.prom" not in moved["record"]["files"]
 
 
 def test_the_host_is_told_what_verify_wants(facts: Any, chosen: Callable[..., Any]) -> None:
