@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from ansible_collections.navilab.webui.plugins.module_utils._apt import OURS, conflicts
 from ansible_collections.navilab.webui.plugins.module_utils._archives import address, binary_places, is_disc, is_read
@@ -149,6 +149,26 @@ def notes(facts: Facts, transaction: Transaction) -> list[str]:
     answer = said(facts, transaction) if transaction.install else None
     changed = [name for name in answer["changed"] if name not in _RUNNING] if answer else []
     return [f"apt changes the version of {', '.join(changed)} along with {_names(transaction)}"] if changed else []
+
+
+class Weighed(TypedDict):
+    """Of a plan what a transaction adds to."""
+
+    problems: list[Check]
+    warnings: list[str]
+    questions: Questions
+
+
+def weigh(facts: Facts, found: Weighed, transaction: Transaction) -> None:
+    """Have the plan ask about a transaction, and say what stops it and what is worth knowing."""
+    found["questions"] = {**found["questions"], **questions(transaction)}
+    found["problems"] += problems(facts, transaction)
+    found["warnings"] += notes(facts, transaction)
+
+
+def sentence(transaction: Transaction) -> str:
+    """What a plan says that it does."""
+    return f"install {', '.join(transaction.install)}{_bundle.FROM if transaction.bundle else ''}"
 
 
 def _names(transaction: Transaction) -> str:

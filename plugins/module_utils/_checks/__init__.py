@@ -30,6 +30,7 @@ __all__ = (
     "MEMORY_MIN_MIB",
     "SCOPES",
     "evaluate",
+    "failures",
     "first_failure",
     "validate",
 )
@@ -113,6 +114,11 @@ def evaluate(facts: Facts, wanted: Wanted | None = None) -> list[Check]:
             }
         )
     return results
+
+
+def failures(facts: Facts, wanted: Wanted) -> list[Check]:
+    """Those of the wanted checks that fail."""
+    return [check for check in evaluate(facts, wanted) if check["status"] == "failed"]
 
 
 def first_failure(checks: Iterable[Check]) -> Check | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.navilab.webui.plugins.module_utils._archives import Place, has_packages, serving
 from ansible_collections.navilab.webui.plugins.module_utils._types import Facts, SourceFile
 
-from .._packages import Transaction, notes, problems, questions
+from .._packages import Transaction, weigh
 from .._text import problem
 from ._base import Settings, file_of, is_installed
 
@@ -89,9 +89,7 @@ def judge_packages(facts: Facts, plan: DockerEnginePlan, settings: Settings) -> 
     )
     if not transaction.install:
         return
-    plan["questions"].update(questions(transaction))
-    plan["problems"] += problems(facts, transaction)
-    plan["warnings"] += notes(facts, transaction)
+    weigh(facts, plan, transaction)
 
 
 def _instead(facts: Facts, install: list[str]) -> str:

@@ -8,11 +8,11 @@ An nginx that is there before serves on as it is: nothing of /etc/nginx is read 
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from ansible_collections.navilab.webui.plugins.module_utils._gateway import CERT, CERT_KEY, CONFIG, HTPASSWD, KNOWN
+from ansible_collections.navilab.webui.plugins.module_utils._lab_registry import endpoint
 
 from ._base import Settings
 
@@ -39,14 +39,6 @@ class Target(NamedTuple):
 def url_host(address: str) -> str:
     """An address as it stands in a URL, a Host header and nginx's listen."""
     return f"[{address}]" if ":" in address else address
-
-
-def is_number(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 # Forms that nginx and the webui could read differently: dots and slashes that are written as numbers, parts that go up.
@@ -110,7 +102,7 @@ def _upstream(name: str, method: str, targets: Sequence[Target]) -> str:
 
 def configuration(settings: Settings, targets: Sequence[Target]) -> str:
     """nginx.conf, for nginx 1.18 and later."""
-    listen = f"{url_host(settings['listen'])}:{settings['port']} ssl"
+    listen = f"{endpoint(settings['listen'], settings['port'])} ssl"
     everything = " ipv6only=off" if settings["listen"] == "::" else ""
     hosts = [url_host(name).lower() for name in settings["names"]]
     tries = settings["tries"]

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any, TypedDict
 
-from ansible_collections.navilab.webui.plugins.module_utils._types import Facts
+from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts
 
+from .._text import problem
 from ._base import Settings, file_of
 
 DAY = 86400
@@ -72,6 +74,17 @@ def strange(facts: Facts, record: Mapping[str, Any], path: str, mode: str, group
     return not (seen["exists"] and kept and seen["sha256"] == made(record).get(path))
 
 
+def mistaken(values: Iterable[tuple[str, bool, str]]) -> list[Check]:
+    """Of variables with what is wrong with each, and whether it is: those of which it is."""
+    remedy = "correct it in the inventory; the role's README describes each"
+    return [problem("variables", f"{name}: {why}", remedy) for name, bad, why in values if bad]
+
+
+def texts(record: Mapping[str, Any], name: str) -> list[str]:
+    """A list of the record's; a host's file may hold anything."""
+    return [text for text in record.get(name) or [] if isinstance(text, str)]
+
+
 def left(settings: Settings, record: Mapping[str, Any], which: str) -> float | None:
     """Seconds until a certificate ends, as the record has it; None where that is not known."""
     ends = record.get("ends")
@@ -86,6 +99,15 @@ def left(settings: Settings, record: Mapping[str, Any], which: str) -> float | N
 def near(settings: Settings, record: Mapping[str, Any], which: str, least: float) -> bool:
     found = left(settings, record, which)
     return found is not None and found < least
+
+
+def is_number(name: str) -> bool:
+    """Whether it is an IP address and no name."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def san(address: str) -> str:

@@ -24,8 +24,8 @@ from ansible_collections.navilab.webui.plugins.module_utils._guard import (
 )
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, Questions
 
-from .._bundle import FROM, Bundle
-from .._packages import Transaction, notes, problems, questions, recorded
+from .._bundle import Bundle
+from .._packages import Transaction, recorded, sentence, weigh
 from .._text import problem
 from ._base import Settings, differs, file_of, is_installed
 from ._webui_container import Instance
@@ -169,10 +169,8 @@ def _deny(facts: Facts, found: Found, bundle: Bundle | None) -> None:
         plan["install"] = [PACKAGE]
         plan["packages"] = sorted({*plan["packages"], *(name for name in PACKAGES if not is_installed(facts, name))})
         transaction = Transaction([PACKAGE], bundle=bundle)
-        found["questions"] = questions(transaction)
-        found["problems"] += problems(facts, transaction)
-        found["warnings"] += notes(facts, transaction)
-        found["before"].append(f"install {PACKAGE}{FROM if bundle else ''}")
+        weigh(facts, found, transaction)
+        found["before"].append(sentence(transaction))
     _write(facts, found, EGRESS_RULES, _RULES)
     _write(facts, found, EGRESS_UNIT, _EGRESS)
     if plan["writes"] or not same_rules(guard["rules"] or "") or not file_of(facts, EGRESS_ENABLED)["exists"]:

@@ -242,7 +242,7 @@ def plan(facts: Facts, settings: Settings) -> DockerEnginePlan:
 
 def _unfit(facts: Facts, unpacked: bool) -> list[Check]:
     """Why no engine can be set up here, whatever the variables say."""
-    systemd = [check for check in _checks.evaluate(facts, {"only": ["systemd"]}) if check["status"] == "failed"]
+    systemd = _checks.failures(facts, {"only": ["systemd"]})
     if systemd:
         return systemd
     docker = facts["docker"]

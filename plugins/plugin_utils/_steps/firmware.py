@@ -30,11 +30,9 @@ from .._packages import (
     concerned,
     finishes,
     mode_of,
-    notes,
-    problems,
-    questions,
     recorded,
     said,
+    weigh,
 )
 from .._text import problem
 from ._base import FORGET, Plan, Settings, Step, Variables, Wants, differs, file_of, is_installed
@@ -211,9 +209,7 @@ def _judge(facts: Facts, found: FirmwarePlan, settings: Settings) -> None:
     transaction = Transaction(
         names, files, instead=instead, finishes=bool(settings.get("finishes")), bundle=settings.get("bundle")
     )
-    found["questions"] = questions(transaction)
-    found["problems"] = problems(facts, transaction)
-    found["warnings"] += notes(facts, transaction)
+    weigh(facts, found, transaction)
     if said(facts, transaction) is None and not (found["problems"] or transaction.bundle):
         found["problems"] = _no_archive(facts, names)
 

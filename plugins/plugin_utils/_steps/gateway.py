@@ -23,15 +23,31 @@ from ansible_collections.navilab.webui.plugins.module_utils._gateway import (
     MADE,
     known,
 )
+from ansible_collections.navilab.webui.plugins.module_utils._lab_registry import endpoint
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, Questions, WantedGateway
 
-from .._bundle import FROM
-from .._packages import Transaction, concerned, notes, problems, questions, recorded
+from .._packages import Transaction, concerned, recorded, sentence, weigh
 from .._text import problem
 from . import _gateway_files as _files
 from . import _made, webui
 from ._base import FORGET, Plan, Settings, Step, Variables, Wants, differs, file_of, is_installed
-from ._made import CA_LEFT, CERT_LEFT, DAY, Directory, Unit, Write, left, near, parents, san, sha256, write
+from ._made import (
+    CA_LEFT,
+    CERT_LEFT,
+    DAY,
+    Directory,
+    Unit,
+    Write,
+    is_number,
+    left,
+    mistaken,
+    near,
+    parents,
+    san,
+    sha256,
+    texts,
+    write,
+)
 from ._webui_container import LISTEN
 
 PACKAGES = (_files.PACKAGE, "python3-cryptography")
@@ -151,13 +167,13 @@ def plan(facts: Facts, settings: Settings) -> GatewayPlan:
     found = _empty(settings, record)
     if not settings["wanted"]:
         return _absent(facts, found, record)
-    found["problems"] = [*_unfit(facts), *_mistaken(facts, settings), *_login_problems(settings)]
-    found["problems"] += _taken(facts, settings, record)
+    found["problems"] = _checks.failures(facts, {"only": ["systemd"]})
+    found["problems"] += [*_mistaken(facts, settings), *_login_problems(settings), *_taken(facts, settings, record)]
     if found["problems"]:
         return found
     asked = _probe(settings)
     found["url"] = _url(settings)
-    address = f"{_files.url_host(asked['address'])}:{asked['port']}"
+    address = endpoint(asked["address"], asked["port"])
     found["probe"] = {"url": f"https://{address}/", "host": _files.url_host(asked["name"])}
     _plan_packages(facts, found, settings)
     _plan_directories(facts, found)
@@ -199,10 +215,6 @@ def _url(settings: Settings) -> str:
 # -- why it can't be done ----------------------------------------------------------------------------------------------
 
 
-def _unfit(facts: Facts) -> list[Check]:
-    return [check for check in _checks.evaluate(facts, {"only": ["systemd"]}) if check["status"] == "failed"]
-
-
 def _login_problems(settings: Settings) -> list[Check]:
     """Nobody faces the network without a login, and with a bad one."""
     user, password = settings["user"], settings["password"]
@@ -223,7 +235,7 @@ def _login_problems(settings: Settings) -> list[Check]:
 def _mistaken(facts: Facts, settings: Settings) -> list[Check]:
     """Values that the specs let through."""
     listen, peers = settings["listen"], _peers(settings)
-    foreign = _files.is_number(listen) and facts["addresses"].get(listen) is False
+    foreign = is_number(listen) and facts["addresses"].get(listen) is False
     bad = [name for name in settings["names"] if not _is_name(name)]
     nameless = [peer["host"] for peer in peers if not peer["name"]]
     lost = [peer["host"] for peer in peers if not _is_name(peer["address"])]
@@ -231,9 +243,9 @@ def _mistaken(facts: Facts, settings: Settings) -> list[Check]:
     doors = [peer["host"] for peer in peers if peer["door"]]
     twins = sorted({name for name in (peer["name"] for peer in peers) if name and _named(peers, name) > 1})
     own = range(settings["webui"]["port"], settings["webui"]["port"] + webui.GPUS_AT_MOST)
-    inside = _files.is_number(listen) and ipaddress.ip_address(listen).is_loopback
+    inside = is_number(listen) and ipaddress.ip_address(listen).is_loopback
     wrong = [
-        ("webui_listen", not _files.is_number(listen), f"'{listen}' is no address"),
+        ("webui_listen", not is_number(listen), f"'{listen}' is no address"),
         ("webui_listen", inside, f"{listen} is a loopback address, which only 127.0.0.1 without a gateway may be"),
         ("webui_listen", foreign, f"{listen} is none of this host's addresses; 0.0.0.0 stands for all"),
         ("gateway_port", settings["port"] in own, f"{settings['port']} is the port of a webui, which webui_port gives"),
@@ -259,8 +271,7 @@ def _mistaken(facts: Facts, settings: Settings) -> list[Check]:
             f"{', '.join(apart)} has a certificate of another CA; name one host for all that are balanced",
         ),
     ]
-    remedy = "correct it in the inventory; the role's README describes each"
-    return [problem("variables", f"{name}: {why}", remedy) for name, is_bad, why in wrong if is_bad]
+    return mistaken(wrong)
 
 
 def _named(peers: Sequence[Mapping[str, Any]], name: str) -> int:
@@ -268,7 +279,7 @@ def _named(peers: Sequence[Mapping[str, Any]], name: str) -> int:
 
 
 def _is_name(name: str) -> bool:
-    return _files.is_number(name) or bool(re.fullmatch(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?", name))
+    return is_number(name) or bool(re.fullmatch(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?", name))
 
 
 def _peers(settings: Settings) -> list[dict[str, Any]]:
@@ -286,7 +297,7 @@ def _peers(settings: Settings) -> list[dict[str, Any]]:
                 "address": address,
                 "port": given["port"][number],
                 "name": next(
-                    (name for name in names if _is_name(name) and not _files.is_number(name)), ""
+                    (name for name in names if _is_name(name) and not is_number(name)), ""
                 ),  # nginx checks no number
                 "ca_host": given["ca_host"][number] or host,
                 "door": [other for other in given["hosts"][number] if other != host],
@@ -315,15 +326,13 @@ def _plan_packages(facts: Facts, found: GatewayPlan, settings: Settings) -> None
     found["install"] = [name for name in PACKAGES if not is_installed(facts, name)]
     if not found["install"]:
         return
-    found["actions"].append(f"install {', '.join(found['install'])}{FROM if settings.get('bundle') else ''}")
+    transaction = Transaction(found["install"], bundle=settings.get("bundle"))
+    weigh(facts, found, transaction)
+    found["actions"].append(sentence(transaction))
     # An nginx of another package (nginx-light) runs by the same unit, and is somebody's.
     new = _files.PACKAGE in found["install"] and not is_installed(facts, "nginx-common")
     if new and not file_of(facts, MASK)["exists"]:
         found["mask"] = MASK  # else the package serves a page of its own on port 80, to all
-    transaction = Transaction(found["install"], bundle=settings.get("bundle"))
-    found["questions"] = questions(transaction)
-    found["problems"] += problems(facts, transaction)
-    found["warnings"] += notes(facts, transaction)
 
 
 def _plan_directories(facts: Facts, found: GatewayPlan) -> None:
@@ -382,7 +391,7 @@ def _targets(facts: Facts, settings: Settings) -> list[_files.Target]:
         found = [_files.Target(f"http://{LISTEN}:{port}") for port in ports]
     ca = _trusted(settings, _files.SYSTEM_CAS)
     for peer in _peers(settings):
-        url = f"https://{_files.url_host(peer['address'])}:{peer['port']}"
+        url = f"https://{endpoint(peer['address'], peer['port'])}"
         found.append(_files.Target(url, peer["name"], ca))
     return found
 
@@ -437,7 +446,7 @@ def _plan_unit(facts: Facts, found: GatewayPlan, settings: Settings, record: Map
         state, why = "restarted", f"restart {name} with its new settings"
     elif not why and seen and record.get("port") == settings["port"] and not _listens(settings, seen["listeners"]):
         # A reload can't: nginx holds the old address until the new one is bound.
-        at = f"{_files.url_host(settings['listen'])}:{settings['port']}"
+        at = endpoint(settings["listen"], settings["port"])
         state, why = "restarted", f"restart {name}, which does not listen at {at}"
     elif not why and (again & set(_READS) or _newer(facts, _READS)):
         state, why = "reloaded", f"reload {name}, which goes on with what it is at"
@@ -451,7 +460,7 @@ def _plan_unit(facts: Facts, found: GatewayPlan, settings: Settings, record: Map
 
 def _listens(settings: Settings, listeners: Iterable[str]) -> bool:
     wanted = ipaddress.ip_address(settings["listen"])
-    return any(_files.is_number(each) and ipaddress.ip_address(each) == wanted for each in listeners)
+    return any(is_number(each) and ipaddress.ip_address(each) == wanted for each in listeners)
 
 
 def _ends(settings: Settings, record: Mapping[str, Any]) -> list[str]:
@@ -465,10 +474,6 @@ def _ends(settings: Settings, record: Mapping[str, Any]) -> list[str]:
 # -- the record ------------------------------------------------------------------------------------------------------
 
 
-def _texts(record: Mapping[str, Any], name: str) -> list[str]:
-    return [path for path in record.get(name) or [] if isinstance(path, str)]
-
-
 def _record(facts: Facts, found: GatewayPlan, settings: Settings, record: Mapping[str, Any]) -> dict[str, Any]:
     brought: Sequence[str] = found["install"]
     if brought:
@@ -476,7 +481,7 @@ def _record(facts: Facts, found: GatewayPlan, settings: Settings, record: Mappin
     made = [each["path"] for each in found["directories"]]
     return {
         "packages": sorted({*recorded(record), *brought}),
-        "directories": sorted({*_texts(record, "directories"), *made}),
+        "directories": sorted({*texts(record, "directories"), *made}),
         "mask": found["mask"] or record.get("mask", ""),
         "port": settings["port"],
         # What is about to be made again counts as unknown until it is.
@@ -512,7 +517,7 @@ def _absent(facts: Facts, found: GatewayPlan, record: dict[str, Any]) -> Gateway
     if record.get("mask") and masked:
         found["unmask"] = MASK
         found["actions"].append("unmask nginx.service")
-    stays = [parent] if parent in _texts(record, "directories") else []
+    stays = [parent] if parent in texts(record, "directories") else []
     found["empty_absent"] = [path for path in stays if file_of(facts, path)["exists"]]
     if not found["actions"]:
         found["actions"] = [FORGET]

@@ -23,13 +23,12 @@ from ansible_collections.navilab.webui.plugins.module_utils._metrics import CONF
 from ansible_collections.navilab.webui.plugins.module_utils._paths import plain
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, Questions
 
-from .._bundle import FROM
-from .._packages import Transaction, concerned, notes, problems, questions, recorded
+from .._packages import Transaction, concerned, recorded, sentence, weigh
 from .._text import problem
 from . import _metrics_files as _files
 from . import verify, webui
 from ._base import FORGET, Plan, Settings, Step, Variables, Wants, differs, file_of, is_installed
-from ._gateway_files import is_number
+from ._made import is_number, mistaken, texts
 
 NEIGHBOURS = ("prometheus", "prometheus-alertmanager", "prometheus-blackbox-exporter", "prometheus-pushgateway")
 """Packages that use the same account."""
@@ -101,7 +100,8 @@ def plan(facts: Facts, settings: Settings) -> MetricsPlan:
     if settings["state"] == "absent":
         return _absent(facts, found, record)
     ours = _is_ours(facts, settings, record)
-    found["problems"] = [*_unfit(facts), *_mistaken(settings), *_taken(facts, settings, ours)]
+    found["problems"] = _checks.failures(facts, {"only": ["systemd"]})
+    found["problems"] += [*_mistaken(settings), *_taken(facts, settings, ours)]
     if found["problems"]:
         return found
 
@@ -143,10 +143,6 @@ def _is_ours(facts: Facts, settings: Settings, record: Mapping[str, Any]) -> boo
     return not is_installed(facts, _files.PACKAGE) and not runs
 
 
-def _unfit(facts: Facts) -> list[Check]:
-    return [check for check in _checks.evaluate(facts, {"only": ["systemd"]}) if check["status"] == "failed"]
-
-
 def _mistaken(settings: Settings) -> list[Check]:
     """Values that the specs let through."""
     wrong = [
@@ -163,8 +159,7 @@ def _mistaken(settings: Settings) -> list[Check]:
             f"{settings['textfile_dir'] or '/'} is no plain absolute path",
         ),
     ]
-    remedy = "correct it in the inventory; the role's README describes each"
-    return [problem("variables", f"{name}: {why}", remedy) for name, bad, why in wrong if bad]
+    return mistaken(wrong)
 
 
 def _taken(facts: Facts, settings: Settings, ours: bool) -> list[Check]:
@@ -183,11 +178,9 @@ def _plan_package(facts: Facts, found: MetricsPlan, settings: Settings, ours: bo
     if not ours or is_installed(facts, _files.PACKAGE):
         return
     found["install"] = [_files.PACKAGE]
-    found["actions"].append(f"install {_files.PACKAGE}{FROM if settings.get('bundle') else ''}")
     transaction = Transaction(found["install"], bundle=settings.get("bundle"))
-    found["questions"] = questions(transaction)
-    found["problems"] += problems(facts, transaction)
-    found["warnings"] += notes(facts, transaction)
+    weigh(facts, found, transaction)
+    found["actions"].append(sentence(transaction))
 
 
 def _plan_files(facts: Facts, found: MetricsPlan, settings: Settings, record: Mapping[str, Any], ours: bool) -> None:
@@ -242,10 +235,6 @@ def _plan_units(facts: Facts, found: MetricsPlan, settings: Settings, ours: bool
 # -- the record --------------------------------------------------------------------------------------------------------
 
 
-def _list(record: Mapping[str, Any], key: str) -> list[str]:
-    return [path for path in record.get(key) or [] if isinstance(path, str)]
-
-
 def _record(
     facts: Facts, found: MetricsPlan, settings: Settings, record: Mapping[str, Any], ours: bool
 ) -> dict[str, Any]:
@@ -253,8 +242,8 @@ def _record(
     fresh = bool(found["install"]) and facts["groups"].get(_files.ACCOUNT) is None
     return {
         "packages": sorted({*recorded(record), *found["install"]}),
-        "files": sorted({*_list(record, "files"), *paths} - {*found["files_absent"]}),
-        "directories": sorted({*_list(record, "directories"), *found["directories"]}),
+        "files": sorted({*texts(record, "files"), *paths} - {*found["files_absent"]}),
+        "directories": sorted({*texts(record, "directories"), *found["directories"]}),
         "account": bool(record.get("account") or fresh),
         "textfile_dir": settings["textfile_dir"],
         "interval": settings["interval"],
@@ -273,7 +262,7 @@ def _absent(facts: Facts, found: MetricsPlan, record: dict[str, Any]) -> Metrics
         found["units"].append({"name": TIMER, "state": "stopped", "enabled": False})
         found["units"].append({"name": service, "state": "stopped", "enabled": None})
         found["actions"].append(f"stop {TIMER}")
-    found["files_absent"] = [path for path in [*_list(record, "files"), _files.RUN] if _may_be(facts, path)]
+    found["files_absent"] = [path for path in [*texts(record, "files"), _files.RUN] if _may_be(facts, path)]
     found["daemon_reload"] = any(path.startswith(_files.UNITS) for path in found["files_absent"])
     if found["files_absent"]:
         found["actions"].append(f"delete {', '.join(found['files_absent'])}")
@@ -284,7 +273,7 @@ def _absent(facts: Facts, found: MetricsPlan, record: dict[str, Any]) -> Metrics
     if record.get("account") and facts["groups"].get(_files.ACCOUNT) is not None and not shared:
         found["account"] = _files.ACCOUNT
         found["actions"].append(f"delete the account {_files.ACCOUNT}, which came with the package")
-    found["empty_absent"] = [path for path in _list(record, "directories") if _may_be(facts, path)]
+    found["empty_absent"] = [path for path in texts(record, "directories") if _may_be(facts, path)]
     if not found["actions"]:
         found["actions"] = [FORGET]
     return found

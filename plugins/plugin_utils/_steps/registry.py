@@ -26,13 +26,27 @@ from ansible_collections.navilab.webui.plugins.module_utils._lab_registry import
 from ansible_collections.navilab.webui.plugins.module_utils._paths import ownable, plain
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, Questions
 
-from .._bundle import FROM
-from .._packages import Transaction, concerned, notes, problems, questions, recorded
+from .._packages import Transaction, concerned, recorded, sentence, weigh
 from .._text import problem
 from . import _made
 from . import _registry_files as _files
 from ._base import FORGET, Plan, Settings, Step, Variables, Wants, differs, file_of, is_installed
-from ._made import CA_LEFT, CERT_LEFT, DAY, Directory, Unit, Write, left, near, parents, san, sha256, write
+from ._made import (
+    CA_LEFT,
+    CERT_LEFT,
+    DAY,
+    Directory,
+    Unit,
+    Write,
+    left,
+    mistaken,
+    near,
+    parents,
+    san,
+    sha256,
+    texts,
+    write,
+)
 
 PACKAGES = (_files.PACKAGE, "python3-cryptography")
 """The registry, and what community.crypto's modules need on the host."""
@@ -111,7 +125,8 @@ def plan(facts: Facts, settings: Settings) -> RegistryPlan:
     found = _empty(settings, record)
     if settings["state"] == "absent":
         return _absent(facts, found, record)
-    found["problems"] = [*_unfit(facts), *_mistaken(settings), *_taken(facts, settings, record)]
+    found["problems"] = _checks.failures(facts, {"only": ["systemd"]})
+    found["problems"] += [*_mistaken(settings), *_taken(facts, settings, record)]
     if found["problems"]:
         return found
 
@@ -153,10 +168,6 @@ def _empty(settings: Settings, record: dict[str, Any]) -> RegistryPlan:
 # -- why it can't be done ----------------------------------------------------------------------------------------------
 
 
-def _unfit(facts: Facts) -> list[Check]:
-    return [check for check in _checks.evaluate(facts, {"only": ["systemd"]}) if check["status"] == "failed"]
-
-
 def _mistaken(settings: Settings) -> list[Check]:
     """Values that the specs let through."""
     wanted = _files.ports(settings)
@@ -180,8 +191,7 @@ def _mistaken(settings: Settings) -> list[Check]:
             f"{settings['mirror_of']} is no address such as https://registry-1.docker.io",
         ),
     ]
-    remedy = "correct it in the inventory; the role's README describes each"
-    return [problem("variables", f"{name}: {why}", remedy) for name, bad, why in wrong if bad]
+    return mistaken(wrong)
 
 
 def _said(wanted: Mapping[str, int]) -> str:
@@ -230,14 +240,11 @@ def _plan_packages(facts: Facts, found: RegistryPlan, settings: Settings) -> Non
     found["install"] = [name for name in PACKAGES if not is_installed(facts, name)]
     if not found["install"]:
         return
-    bundle = settings.get("bundle")
-    found["actions"].append(f"install {', '.join(found['install'])}{FROM if bundle else ''}")
+    transaction = Transaction(found["install"], bundle=settings.get("bundle"))
+    weigh(facts, found, transaction)
+    found["actions"].append(sentence(transaction))
     if _files.PACKAGE in found["install"] and not file_of(facts, MASK)["exists"]:
         found["mask"] = MASK  # else the package starts a registry of its own, open to all
-    transaction = Transaction(found["install"], bundle=bundle)
-    found["questions"] = questions(transaction)
-    found["problems"] += problems(facts, transaction)
-    found["warnings"] += notes(facts, transaction)
 
 
 def _plan_directories(facts: Facts, found: RegistryPlan, settings: Settings) -> None:
@@ -340,7 +347,7 @@ def _plan_drops(facts: Facts, found: RegistryPlan, settings: Settings, record: M
     if "mirror" not in wanted:
         cache = _files.store(settings, "mirror")
         drops = [_files.config_of("mirror"), _files.drop_in("mirror"), _files.UPSTREAM_CA.rpartition("/")[0]]
-        drops += [cache] if cache in _directories_of(record) else []
+        drops += [cache] if cache in texts(record, "directories") else []
     elif not settings["mirror_ca"]:
         drops = [_files.UPSTREAM_CA.rpartition("/")[0]]
     there = [path for path in drops if file_of(facts, path)["exists"]]
@@ -416,10 +423,6 @@ def _newer(facts: Facts, instance: str, reads: Iterable[str]) -> bool:
 # -- the record ------------------------------------------------------------------------------------------------------
 
 
-def _directories_of(record: Mapping[str, Any]) -> list[str]:
-    return [path for path in record.get("directories") or [] if isinstance(path, str)]
-
-
 def _record(facts: Facts, found: RegistryPlan, settings: Settings, record: Mapping[str, Any]) -> dict[str, Any]:
     codename = facts["release"]["debian_codename"] or ""
     brought = list(found["install"])
@@ -431,7 +434,7 @@ def _record(facts: Facts, found: RegistryPlan, settings: Settings, record: Mappi
     return {
         "packages": sorted({*recorded(record), *brought}),
         "files": sorted({*(record.get("files") or []), *paths} - set(found["files_absent"])),
-        "directories": sorted({*_directories_of(record), *made} - set(found["files_absent"])),
+        "directories": sorted({*texts(record, "directories"), *made} - set(found["files_absent"])),
         "mask": found["mask"] or record.get("mask", ""),
         "home": bool(record.get("home") or (fresh and not file_of(facts, HOME)["exists"])),
         "account": bool(record.get("account") or (fresh and facts["groups"].get(_files.GROUP) is None)),
@@ -462,7 +465,7 @@ def _absent(facts: Facts, found: RegistryPlan, record: dict[str, Any]) -> Regist
         found["units"].append({"name": _files.GC_TIMER.rpartition("/")[2], "state": "stopped", "enabled": False})
     found["actions"] += [f"stop {each['name']}" for each in found["units"]]
     # Deepest last, so that what is gone with its directory need not be named.
-    ours = sorted({*(record.get("files") or []), *_directories_of(record), *MADE, _files.TIMER_STAMP, _files.RUN})
+    ours = sorted({*(record.get("files") or []), *texts(record, "directories"), *MADE, _files.TIMER_STAMP, _files.RUN})
     parent = CONFIG.rpartition("/")[0]  # other roles' too
     there = [path for path in ours if path != parent and file_of(facts, path)["exists"]]
     found["files_absent"] = [path for path in there if not any(path.startswith(f"{each}/") for each in there)]
@@ -477,7 +480,7 @@ def _absent(facts: Facts, found: RegistryPlan, record: dict[str, Any]) -> Regist
     if record.get("account") and facts["groups"].get(_files.GROUP) is not None:
         found["account"] = _files.GROUP
         found["actions"].append(f"delete the account {_files.GROUP}, which came with the package")
-    stays = [parent] if parent in _directories_of(record) else []
+    stays = [parent] if parent in texts(record, "directories") else []
     stays += [HOME] if record.get("home") else []
     found["empty_absent"] = [path for path in stays if file_of(facts, path)["exists"]]
     if not found["actions"]:

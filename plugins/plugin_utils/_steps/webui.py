@@ -176,8 +176,7 @@ def gate(facts: Facts, settings: Settings, _connection: Connection) -> list[Chec
     found = plan(facts, settings)
     if settings["state"] == "absent" or not (found["actions"] and found["instances"]):
         return []
-    engine = _checks.evaluate(facts, {"only": ["docker_engine"], "waive": settings["waive"]})
-    problems = [check for check in engine if check["status"] == "failed"]
+    problems = _checks.failures(facts, {"only": ["docker_engine"], "waive": settings["waive"]})
     problems += _unbuilt(found, settings["lab"])
     if not is_installed(facts, CLIENT_PACKAGE):
         evidence = f"{CLIENT_PACKAGE} is not installed, which Ansible needs to talk to the engine"
