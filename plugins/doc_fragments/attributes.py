@@ -25,3 +25,20 @@ attributes:
 requirements:
   - Python 3.9 or newer on the target, with its standard library and nothing else.
 """
+
+    # Of a module that changes something and shows no difference.
+    CHANGES = r"""
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed, or would change.
+    support: none
+  platform:
+    description: Target systems that the module is for.
+    support: full
+    platforms: debian
+requirements:
+  - Python 3.9 or newer on the target, with its standard library and nothing else.
+"""

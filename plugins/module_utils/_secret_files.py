@@ -55,6 +55,15 @@ def write(wanted: Wanted, gid: int) -> None:
         raise
 
 
+def ensure(files: Iterable[Wanted], gid: int, check_mode: bool) -> bool:
+    """Write those that are not as they are wanted; whether there were any."""
+    changed = [each for each in files if not is_so(each, gid)]
+    if not check_mode:
+        for each in changed:
+            write(each, gid)
+    return bool(changed)
+
+
 def digests_of(paths: Iterable[str]) -> list[str]:
     """SHA-256 of those that are there, a line each as sha256sum(1) has it: by such names a record keeps no value."""
     found = []

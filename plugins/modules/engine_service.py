@@ -16,19 +16,8 @@ description:
   - If it does not come up, the C(daemon.json) that M(navilab.webui.engine_config) has replaced comes back, the engine
     is started with that, and the module fails with dockerd's last words.
   - Returns nothing of the unit, whose environment may hold a proxy's password.
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed, or would change.
-    support: none
-  platform:
-    description: Target systems that the module is for.
-    support: full
-    platforms: debian
-requirements:
-  - Python 3.9 or newer on the target, with its standard library and nothing else.
+extends_documentation_fragment:
+  - navilab.webui.attributes.changes
 options:
   state:
     description:

@@ -15,20 +15,7 @@ description:
   - Writes the hash of the password that nginx compares with, and what tells it a client that has logged in before.
   - Where both are good for this login they stay as they are. The password itself is kept nowhere.
 extends_documentation_fragment:
-  - navilab.webui.attributes
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed, or would change.
-    support: none
-  platform:
-    description: Target systems that the module is for.
-    support: full
-    platforms: debian
-requirements:
-  - Python 3.9 or newer on the target, with its standard library and nothing else.
+  - navilab.webui.attributes.changes
 options:
   user:
     description:
@@ -65,7 +52,7 @@ import grp
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.navilab.webui.plugins.module_utils._gateway import HTPASSWD, MADE, login
-from ansible_collections.navilab.webui.plugins.module_utils._secret_files import digests_of, is_so, read, write
+from ansible_collections.navilab.webui.plugins.module_utils._secret_files import digests_of, ensure, read
 
 
 def main() -> None:
@@ -77,15 +64,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        gid = _gid()
         wanted = login(module.params["user"], module.params["password"], read(HTPASSWD))
-        changed = [each for each in wanted if not is_so(each, gid)]
-        if not module.check_mode:
-            for each in changed:
-                write(each, gid)
+        changed = ensure(wanted, _gid(), module.check_mode)
     except (OSError, ValueError, KeyError) as error:
         module.fail_json(msg=f"the login can't be made: {error}")
-    module.exit_json(changed=bool(changed), made=digests_of(MADE))
+    module.exit_json(changed=changed, made=digests_of(MADE))
 
 
 def _gid() -> int:

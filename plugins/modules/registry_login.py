@@ -16,19 +16,8 @@ description:
     it the registry gets a bcrypt hash. No command line, log or result has the password.
   - A login that is good is kept.
   - Makes the secret of the registry's uploads, too.
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed, or would change.
-    support: none
-  platform:
-    description: Target systems that the module is for.
-    support: full
-    platforms: debian
-requirements:
-  - Python 3.9 or newer on the target, with its standard library and nothing else.
+extends_documentation_fragment:
+  - navilab.webui.attributes.changes
 options:
   port:
     description:
@@ -70,7 +59,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._lab_registry import
     digests,
     login,
 )
-from ansible_collections.navilab.webui.plugins.module_utils._secret_files import is_so, read, write
+from ansible_collections.navilab.webui.plugins.module_utils._secret_files import ensure, read
 
 
 def main() -> None:
@@ -82,15 +71,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        gid = _gid(module.params["group"])
         wanted = login(module.params["port"], *map(read, (LOGIN, HTPASSWD, ENVIRONMENT)))
-        changed = [each for each in wanted if not is_so(each, gid)]
-        if not module.check_mode:
-            for each in changed:
-                write(each, gid)
+        changed = ensure(wanted, _gid(module.params["group"]), module.check_mode)
     except (OSError, ValueError, KeyError) as error:
         module.fail_json(msg=f"the login can't be made: {error}")
-    module.exit_json(changed=bool(changed), made=digests())
+    module.exit_json(changed=changed, made=digests())
 
 
 def _gid(group: str) -> int:
