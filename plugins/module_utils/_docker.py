@@ -110,6 +110,11 @@ class Engine:
         body = self.raw(f"/containers/{urllib.parse.quote(name, safe='')}/logs?{query}")
         return demultiplex(body or b"").decode(errors="replace").splitlines()
 
+    def events(self, filters: Mapping[str, list[str]], until: float, since: float = 0.0) -> bytes:
+        """Of its last 256 events those between two times (epoch seconds), a JSON text a line."""
+        span = {"since": f"{since:.9f}", "until": f"{until:.9f}", "filters": json.dumps(filters)}
+        return self.raw(f"/events?{urllib.parse.urlencode(span)}") or b""
+
 
 def demultiplex(stream: bytes) -> bytes:
     """Payload of the engine's log frames (type, 3 zero bytes, big-endian length); with a TTY there are no frames."""

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import http.client
-import re
-import socket
 import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from ._lab_registry import bcrypt, fits
 from ._secret_files import Wanted
 from ._sysfs import Tree
+from ._tls import connect, reason
 from ._types import GatewayAnswer
 
 CONFIG = "/etc/navilab/gateway"
@@ -80,16 +80,11 @@ def answer(name: str, address: str, port: int, ca: str = "") -> GatewayAnswer:
     one of the system's has signed its certificate; `ends` is when that ends, in seconds since the epoch."""
     found: GatewayAnswer = {"status": None, "ends": None, "error": ""}
     try:
-        context = ssl.create_default_context(cafile=ca or None)
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Python 3.13 refuses CAs that browsers accept
-        with socket.create_connection((address, port), _TIMEOUT) as plain:
-            connection = http.client.HTTPSConnection(name, port, timeout=_TIMEOUT, context=context)
-            connection.sock = context.wrap_socket(plain, server_hostname=name)
+        with contextlib.closing(connect(name, address, port, _TIMEOUT, cafile=ca)) as connection:
             certificate = connection.sock.getpeercert() or {}
             found["ends"] = float(ssl.cert_time_to_seconds(str(certificate["notAfter"])))
             connection.request("GET", "/internal/ping", headers={"Connection": "close"})
             found["status"] = connection.getresponse().status
-            connection.close()
     except (OSError, ValueError, KeyError, http.client.HTTPException) as error:
-        found["error"] = re.sub(r"^\[[^\]]*\] ", "", str(error)) or type(error).__name__
+        found["error"] = reason(error)
     return found

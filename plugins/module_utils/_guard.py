@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import time
-import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional, TypedDict
 
@@ -104,9 +102,7 @@ def _ask(engine: Engine, tree: Tree, names: Sequence[str]) -> EngineGuard:
 def _noted(engine: Engine, container: Mapping[str, Any]) -> bool:
     """Whether the kernel's killing is among the engine's last 256 events; its mark on the container is gone with the
     next start since Docker 26, and a container as host has no log of the kernel's."""
-    filters = json.dumps({"container": [container.get("Id")], "event": ["oom"]})
-    query = urllib.parse.urlencode({"since": 0, "until": f"{time.time():.9f}", "filters": filters})
-    return bool(engine.raw(f"/events?{query}"))
+    return bool(engine.events({"container": [str(container.get("Id"))], "event": ["oom"]}, time.time()))
 
 
 def describe(container: Mapping[str, Any], tree: Tree, noted: bool = False) -> ContainerGuard:

@@ -14,8 +14,6 @@ import json
 import os
 import re
 import secrets
-import socket
-import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +22,7 @@ from typing import Any, NamedTuple, TypedDict
 
 from ._registry import MANIFESTS
 from ._secret_files import Wanted, digests_of
+from ._tls import connect, reason
 
 RECORD = "/var/lib/navilab/registry.json"
 CONFIG = "/etc/navilab/registry"
@@ -153,7 +152,7 @@ def published(timeout: float = 0.0, root: str = "") -> Published:
             found["images"] = _images(serves, found["ca"])
             found["models"] = [tag for tag in _tags(serves, found["ca"], MODELS) if re.fullmatch("[0-9a-f]{64}", tag)]
         except (OSError, ValueError, http.client.HTTPException) as error:
-            found["error"] = _reason(error)
+            found["error"] = reason(error)
         if not found["error"] or time.monotonic() >= end:
             return found
         time.sleep(0.5)
@@ -166,17 +165,13 @@ def _text(path: str) -> str:
         return ""
 
 
-def _reason(error: BaseException) -> str:
-    return re.sub(r"^\[[^\]]*\] ", "", str(error)) or type(error).__name__
-
-
 @contextmanager
 def _named(instance: str, port: int) -> Iterator[None]:
     """Whatever goes wrong is told with the instance that it is about."""
     try:
         yield
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise ValueError(f"navilab-registry@{instance} at port {port}: {_reason(error)}") from error
+        raise ValueError(f"navilab-registry@{instance} at port {port}: {reason(error)}") from error
 
 
 def _instances(serves: Serves, ca: str, root: str) -> None:
@@ -227,16 +222,7 @@ def _tags(serves: Serves, ca: str, repository: str) -> list[str]:
 
 def _secured(serves: Serves, port: int, ca: str) -> http.client.HTTPConnection:
     """A connection as its clients have it, but by an address that needs no name service."""
-    context = ssl.create_default_context(cadata=ca or None)
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Python 3.13 refuses CAs that the engine, which pulls, accepts
-    connection = http.client.HTTPSConnection(serves.address, port, timeout=_TIMEOUT, context=context)
-    plain = socket.create_connection((serves.listen or LOOPBACK, port), _TIMEOUT)
-    try:
-        connection.sock = context.wrap_socket(plain, server_hostname=serves.address)
-    except BaseException:
-        plain.close()
-        raise
-    return connection
+    return connect(serves.address, serves.listen or LOOPBACK, port, _TIMEOUT, ca=ca)
 
 
 def _plain(port: int) -> http.client.HTTPConnection:

@@ -10,13 +10,11 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 from __future__ import annotations
 
 import contextlib
-import datetime
 import json
 import os
 import re
 import sys
 import time
-import urllib.parse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypedDict, get_args
@@ -27,7 +25,8 @@ from ._docker import Engine, EngineError
 from ._engines import SOCKET
 from ._gather import gather
 from ._machine import RECORDS
-from ._net import get
+from ._net import PENDING, PROGRESS, said
+from ._ready import epoch
 from ._sysfs import Tree
 from ._types import Check, Container, Facts, Status
 
@@ -221,7 +220,7 @@ def webui_samples(found: Samples, tree: Tree, facts: Facts, webuis: Iterable[Web
 
 def _container_samples(found: Samples, tree: Tree, name: str, container: Container) -> None:
     found.add("webui_image_info", 1, name, container["image"], container["image_id"])
-    found.add("webui_start_timestamp_seconds", _epoch(container["started_at"]), name)
+    found.add("webui_start_timestamp_seconds", int(epoch(container["started_at"])) or None, name)
     found.add("webui_restarts_total", container["restart_count"], name)
     found.add("webui_memory_limit_bytes", container["memory"] or None, name)
     match = re.search(r"^0::(/\S+)$", tree.read_text(f"/proc/{container['pid']}/cgroup") or "", re.MULTILINE)
@@ -229,39 +228,21 @@ def _container_samples(found: Samples, tree: Tree, name: str, container: Contain
         found.add("webui_memory_used_bytes", tree.read_int(f"/sys/fs/cgroup{match[1]}/memory.current"), name)
 
 
-def _epoch(text: str | None) -> float | None:
-    """The engine's RFC 3339 time to the second; None where it has none, which it writes as the year 1."""
-    try:
-        found = datetime.datetime.fromisoformat(f"{(text or '')[:19]}+00:00").timestamp()
-    except ValueError:
-        return None
-    return found if found > 0 else None
-
-
 _HUGE = 1 << 53  # more is no number of the webui's
 
 
 def ask(base: str) -> Answers:
     """What /sdapi/v1/progress and /internal/pending-tasks say, without the picture that is being drawn."""
-    progress = _answer(f"{base}/sdapi/v1/progress?skip_current_image=true")
+    progress, _error = said(f"{base}{PROGRESS}")
     state = progress.get("state")
     jobs = state.get("job_count") if isinstance(state, dict) else None
-    pending = _answer(f"{base}/internal/pending-tasks").get("size")
+    pending = said(f"{base}{PENDING}")[0].get("size")
     far = progress.get("progress")
     return {
         "busy": jobs != 0 if isinstance(jobs, int) else None,  # -1 until it knows how many
         "progress": float(far) if isinstance(far, (int, float)) and abs(far) < _HUGE else None,
         "queue": pending if isinstance(pending, int) and abs(pending) < _HUGE else None,
     }
-
-
-def _answer(url: str) -> dict[str, Any]:
-    status, body, _error = get(url)
-    try:
-        found = json.loads(body) if status == 200 else {}
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _pictures(folder: str) -> int | None:
@@ -285,10 +266,8 @@ def read_state(path: str) -> State:
 
 def count_oom(state: State, engine: Engine, names: Sequence[str], now: float) -> None:
     """Add what the engine has seen since; of its last 256 events, which are some hours of a webui's life."""
-    chosen = json.dumps({"type": ["container"], "event": ["oom"]})
-    asked = {"since": f"{state['since']:.6f}", "until": f"{now:.6f}", "filters": chosen}
     try:
-        body = engine.raw(f"/events?{urllib.parse.urlencode(asked)}") or b""
+        body = engine.events({"type": ["container"], "event": ["oom"]}, now, state["since"])
     except EngineError:
         return  # the next run asks for that time too
     for line in body.splitlines():

@@ -15,7 +15,7 @@ import urllib.parse
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from ._sysfs import Tree
 from ._types import Http, PortFacts
@@ -120,6 +120,27 @@ def probe(port: int, addresses: list[str] | None = None) -> Http:
         return result
     error = "" if models else "no model is listed"
     return {"status": result["status"], "ready": bool(models), "models": len(models), "error": error}
+
+
+PENDING = "/internal/pending-tasks"
+"""Where a webui says what waits, as `size`; its page alone has it."""
+PROGRESS = "/sdapi/v1/progress?skip_current_image=true"
+"""Where it says what it draws, as `state.job_count`, without the picture that it draws."""
+
+
+def mapping(body: bytes) -> dict[str, Any]:
+    """The JSON object of an answer; empty for anything else."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def said(url: str) -> tuple[dict[str, Any], str]:
+    """What a webui says at an address, empty where it refuses; and why nothing came."""
+    status, body, error = get(url)
+    return (mapping(body) if status == 200 else {}), error
 
 
 def _reachable(addresses: list[str]) -> str:

@@ -18,11 +18,11 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
-from ._net import get
+from ._net import PENDING, PROGRESS, mapping, said
 from ._ready import epoch
 
 SAVED = ".navilab"
@@ -71,30 +71,20 @@ def exists(run: Run, name: str) -> bool:
 def drawing(port: int) -> bool:
     """Whether a webui draws, or has pictures waiting. One that refuses to answer draws nothing; one that only takes
     its time is busy."""
-    for path, busy in (("/internal/pending-tasks", _pending), ("/sdapi/v1/progress?skip_current_image=true", _jobs)):
-        status, body, error = get(f"http://127.0.0.1:{port}{path}")
-        if "timed out" in error:
-            return True
-        if status == 200 and busy(body):
+    for path, busy in ((PENDING, _pending), (PROGRESS, _jobs)):
+        answer, error = said(f"http://127.0.0.1:{port}{path}")
+        if "timed out" in error or busy(answer):
             return True
     return False
 
 
-def _pending(body: bytes) -> bool:
-    return bool(_mapping(body).get("size"))
+def _pending(answer: Mapping[str, Any]) -> bool:
+    return bool(answer.get("size"))
 
 
-def _jobs(body: bytes) -> bool:
-    state = _mapping(body).get("state")
+def _jobs(answer: Mapping[str, Any]) -> bool:
+    state = answer.get("state")
     return isinstance(state, dict) and bool(state.get("job_count"))
-
-
-def _mapping(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def wait_idle(port: int, seconds: float) -> tuple[float, bool]:
@@ -267,7 +257,7 @@ def draw(port: int, seconds: float) -> str:
         answer = reply.read()
         if reply.status != 200:
             return f"/sdapi/v1/txt2img answers {reply.status} {answer[:200].decode(errors='replace')}"
-        images = _mapping(answer).get("images")
+        images = mapping(answer).get("images")
         picture = base64.b64decode(str(images[0]) if isinstance(images, list) and images else "")
     except (OSError, http.client.HTTPException, binascii.Error) as error:
         return f"/sdapi/v1/txt2img: {error or type(error).__name__}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.navilab.webui.plugins.module_utils import _swap
+from ansible_collections.navilab.webui.plugins.module_utils import _net, _swap
 
 ENDED = "2026-01-02T03:04:05.5Z"
 OWNER = (os.getuid(), os.getgid())
@@ -144,7 +144,7 @@ def test_whether_it_draws(serve: Callable[..., Any], routes: dict[str, Any], bus
 
 def test_one_that_takes_its_time_is_busy_and_one_that_is_gone_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     for error, busy in (("timed out", True), ("Connection refused", False)):
-        monkeypatch.setattr(_swap, "get", lambda _url, error=error: (0, b"", error))
+        monkeypatch.setattr(_net, "get", lambda _url, error=error: (0, b"", error))
         assert _swap.drawing(1) is busy
 
 
