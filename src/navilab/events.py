@@ -144,12 +144,17 @@ def _with_indent(line: str) -> str:
     return clean(f"|{line}")[1:]
 
 
-def _time(event: Event) -> float:
+def seconds(text: object) -> float:
+    """A time of ansible-runner's, since the epoch; 0 for what is none."""
     try:
-        moment = datetime.fromisoformat(str(event.get("created")))
+        moment = datetime.fromisoformat(str(text))
     except ValueError:
         return 0.0
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _time(event: Event) -> float:
+    return seconds(event.get("created"))
 
 
 def _data(event: Event) -> Mapping[str, Any]:

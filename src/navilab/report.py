@@ -10,18 +10,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.navilab.webui.plugins.plugin_utils._report import HostReport, counted
+from ansible_collections.navilab.webui.plugins.plugin_utils._report import HostReport, counted, step_of
 from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from navilab import __version__, events
-from navilab.events import Event, Status
+from navilab.events import Event, Status, seconds
 from navilab.run import Outcome
 
 FORMAT = 1
@@ -86,24 +87,15 @@ def _content(path: Path) -> str:
 def _add(steps: dict[str, list[Step]], event: Event) -> None:
     """A task to its host's steps: one that follows another of its role belongs to the same."""
     data = event.get("event_data") or {}
-    host, began, ended = str(data.get("host") or ""), _seconds(data.get("start")), _seconds(data.get("end"))
+    host, began, ended = str(data.get("host") or ""), seconds(data.get("start")), seconds(data.get("end"))
     if not (host and began and ended):
         return
-    role = str(data.get("role") or "").rpartition(".")[2]
-    name, mine = clean(role or str(data.get("play") or "")), steps.setdefault(host, [])
-    if not mine or mine[-1].name != name:
-        mine.append(Step(name, began, ended))
+    at, mine = step_of(data.get("role"), data.get("play"), data.get("task")), steps.setdefault(host, [])
+    if not mine or mine[-1].name != at.role:
+        mine.append(Step(at.role, began, ended))
     mine[-1].ended = max(mine[-1].ended, ended)
     if (data.get("res") or {}).get("changed") and event.get("event") == "runner_on_ok":
-        mine[-1].changed.append(clean(str(data.get("task") or "")))
-
-
-def _seconds(text: object) -> float:
-    try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError:
-        return 0.0
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        mine[-1].changed.append(at.task)
 
 
 def _learn(facts: dict[str, Mapping[str, Any]], event: Event) -> None:
@@ -146,6 +138,7 @@ def _host(host: events.Host, facts: Mapping[str, Any], steps: Iterable[Step], be
         "name": clean(host.name),
         "status": host.status.value,
         "passed": host.status in (Status.OK, Status.CHANGED) and not report.failures,
+        "state": _state(host),
         "result": clean(report.result),
         "system": _system(facts),
         "gpus": [_gpu(board) for board in facts.get("boards") or []],
@@ -172,6 +165,13 @@ def _host(host: events.Host, facts: Mapping[str, Any], steps: Iterable[Step], be
             for step in steps
         ],
     }
+
+
+def _state(host: events.Host) -> str:
+    """What the page counts and filters by: verified, failed, unreachable, or other, such as planned alone."""
+    if host.status in (Status.FAILED, Status.UNREACHABLE):
+        return host.status.value
+    return "verified" if host.report.verified and host.status in (Status.OK, Status.CHANGED) else "other"
 
 
 def _system(facts: Mapping[str, Any]) -> dict[str, str]:
@@ -225,15 +225,9 @@ def page(data: Mapping[str, Any]) -> str:
     script, _name, _current = environment.loader.get_source(environment, "report.js")  # type: ignore[union-attr]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     names = list(dict.fromkeys(step["name"] for host in data["hosts"] for step in host["steps"]))
-    counts = {
-        "verified": sum(host["passed"] and host["result"].startswith("verified") for host in data["hosts"]),
-        "failed": sum(host["status"] == "failed" for host in data["hosts"]),
-        "unreachable": sum(host["status"] == "unreachable" for host in data["hosts"]),
-    }
-    counts["other"] = len(data["hosts"]) - sum(counts.values())
     return environment.get_template("report.html").render(
         data=data,
-        counts=counts,
+        counts=Counter(host["state"] for host in data["hosts"]),
         script=script,
         digest=digest,
         colours={name: f"c{number % 8}" for number, name in enumerate(names)},
