@@ -70,7 +70,8 @@ def gather_guard(tree: Tree, names: Sequence[str], docker: Docker) -> Guard:
     silent: EngineGuard = {"containers": {}, "limits": {}, "bridge": None}
     engine = silent
     if docker["running"] or not tree.live:
-        engine = tree.ask("guard", lambda: _ask(Engine(SOCKET), tree, names), silent, EngineGuard)
+        there = [name for name in names if docker["containers"].get(name)]
+        engine = tree.ask("guard", lambda: _ask(Engine(SOCKET), tree, there), silent, EngineGuard)
     rules = _rules(tree)
     refused = _COUNTER.search(rules or "")
     return {

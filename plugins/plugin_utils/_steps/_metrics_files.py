@@ -30,6 +30,7 @@ PROGRAM = "/usr/local/lib/navilab-metrics.pyz"
 SERVICE, TIMER_UNIT = f"{UNITS}/navilab-metrics.service", f"{UNITS}/{TIMER}"
 TIMER_ENABLED = f"{UNITS}/timers.target.wants/{TIMER}"
 DROP_IN = f"{UNITS}/{EXPORTER}.d"
+LISTENS = f"{DROP_IN}/navilab.conf"
 RUN = STATE.rpartition("/")[0]
 HEADER = "# Written by navilab.webui.metrics.\n"
 NOT_HERE = ("selftest", "metrics_fresh", "webui_egress")
@@ -145,10 +146,15 @@ ExecStart=/usr/bin/prometheus-node-exporter --web.listen-address={endpoint(setti
 """
 
 
-def files(facts: Facts, settings: Settings, ours: bool) -> dict[str, str]:
+def paths(ours: bool) -> list[str]:
     """The files that are wanted, but for the program; `ours` is the node exporter, if it came with the role."""
+    return [CONFIG, SERVICE, TIMER_UNIT, *([LISTENS] if ours else [])]
+
+
+def files(facts: Facts, settings: Settings, ours: bool) -> dict[str, str]:
+    """The contents of `paths`."""
     told = configuration(facts, settings)
     gathered = json.loads(told)["gather"]
     asks = sorted({each["address"] for each in gathered["gateways"]} - {LISTEN})
     found = {CONFIG: told, SERVICE: service(settings, gathered["disk"], asks), TIMER_UNIT: timer(settings)}
-    return {**found, **({f"{DROP_IN}/navilab.conf": drop_in(settings)} if ours else {})}
+    return {**found, LISTENS: drop_in(settings)} if ours else found

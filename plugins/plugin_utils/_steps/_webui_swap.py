@@ -77,7 +77,7 @@ def record_of(facts: Facts, part: str) -> dict[str, Any]:
     return dict(found) if isinstance(found, Mapping) else {}
 
 
-def history(facts: Facts, settings: Settings, profile: str) -> list[str]:
+def history(facts: Facts, profile: str) -> list[str]:
     """The images of a profile that were seen ready on this host, the one that runs first. One that has just taken an
     old one's place was not yet."""
     kept = record_of(facts, "history").get(profile)
@@ -107,13 +107,13 @@ def parts(facts: Facts, settings: Settings, instances: Sequence[tuple[str, Mappi
         marks = {}
     if settings["rollback"]:
         gone = {each["aside"] for _given, each in instances} | {
-            image for _given, each in instances for image in history(facts, settings, each["profile"])[:1]
+            image for _given, each in instances for image in history(facts, each["profile"])[:1]
         }
         marks |= {image: {"why": "it was rolled back", "at": settings["now"]} for image in sorted(gone - {""})}
     after = dict(ran)
     for given, each in instances:
         profile, image = each["profile"], each["image"]
-        known = history(facts, settings, profile)
+        known = history(facts, profile)
         if each.get("swap") or ran.get(profile):
             ran[profile] = _entries(facts, known, ran.get(profile), settings["now"])
             images = [image, *(other for other in known if other != image)][: settings["keep_images"]]
@@ -154,7 +154,7 @@ def aside(facts: Facts, settings: Settings) -> dict[str, str]:
     for entry in _selftest_record.results_of(facts).values():
         image, profile = str(entry.get("image") or ""), str(entry.get("profile") or "")
         kept = _selftest_record.kept(facts, boards.get(str(entry.get("bdf") or "")), profile, image)
-        runs = history(facts, settings, profile)
+        runs = history(facts, profile)
         if kept and not kept["usable"] and runs and runs[0] != image:
             found[image] = f"its self-test says {kept['evidence']}"
     return found
@@ -162,7 +162,7 @@ def aside(facts: Facts, settings: Settings) -> dict[str, str]:
 
 def earlier(facts: Facts, settings: Settings, profile: str, image: str) -> str:
     """The image that a profile has in place of one that is set aside; empty where there is none."""
-    ran = history(facts, settings, profile)
+    ran = history(facts, profile)
     refused = {*aside(facts, settings), image, *(ran[:1] if settings["rollback"] else [])}
     return next((each for each in ran if each not in refused), "")
 

@@ -83,7 +83,7 @@ def settings(variables: Variables) -> Settings:
 def wants(settings: Settings) -> Wants:
     found = verify.wants(settings["verify"])
     ours = [CONFIG, _files.SERVICE, _files.TIMER_UNIT, _files.PROGRAM, _files.TIMER_ENABLED, _files.RUN]
-    drop = [_files.DROP_IN, f"{_files.DROP_IN}/navilab.conf"]
+    drop = [_files.DROP_IN, _files.LISTENS]
     written = [settings["textfile_dir"], f"{settings['textfile_dir']}/{WRITTEN}"]
     return {
         **found,
@@ -238,7 +238,7 @@ def _plan_units(facts: Facts, found: MetricsPlan, settings: Settings, ours: bool
 def _record(
     facts: Facts, found: MetricsPlan, settings: Settings, record: Mapping[str, Any], ours: bool
 ) -> dict[str, Any]:
-    paths = [*_files.files(facts, settings, ours), _files.PROGRAM, f"{settings['textfile_dir']}/{WRITTEN}"]
+    paths = [*_files.paths(ours), _files.PROGRAM, f"{settings['textfile_dir']}/{WRITTEN}"]
     fresh = bool(found["install"]) and facts["groups"].get(_files.ACCOUNT) is None
     return {
         "packages": sorted({*recorded(record), *found["install"]}),

@@ -613,7 +613,7 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
     found["actions"] += guard["after"]
     found["swaps"] = [_swap(facts, settings, instance) for instance in instances if instance["swap"]]
     found["blamed"] = sorted({swap["images"][1] for swap in found["swaps"] if swap["images"][0] != swap["images"][1]})
-    ran = {each["profile"]: _webui_swap.history(facts, settings, each["profile"]) for each in instances}
+    ran = {each["profile"]: _webui_swap.history(facts, each["profile"]) for each in instances}
     found["remove_images"] = _replaced(facts, settings, instances, ran)
     found["actions"] += [f"remove image {image}, which is needed no more" for image in found["remove_images"]]
     unsaid = _unsaid(facts, instances)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,16 @@ def test_what_the_engine_says(engine: Callable[..., Any], inspected: Callable[..
         },
         "webui-2": None,
     }  # fmt: skip
+
+
+def test_what_is_not_there_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Sequence[str]] = []
+    silent: Any = {"containers": {}, "limits": {}, "bridge": None}
+    monkeypatch.setattr(_guard, "_ask", lambda _engine, _tree, names: asked.append(names) or silent)
+    docker: Any = {"running": True, "containers": {"webui": {}, "webui-2": None, "webui-3": {"id": "1"}}}
+    found = gather_guard(Tree("/"), ["webui-2", "webui-3"], docker)
+    assert asked == [["webui-3"]]
+    assert found["containers"] == {"webui-2": None, "webui-3": None}
 
 
 @pytest.mark.parametrize(("answer", "bridge"), [((404, {}), None), ((200, {"Options": None}), "")])

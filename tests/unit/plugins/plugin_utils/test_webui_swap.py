@@ -244,7 +244,7 @@ def test_a_record_may_hold_anything(host: Any, settings: Any, junk: Any) -> None
         facts = host(webui=OLD)
         facts["records"]["webui"][part] = junk
         assert wants(settings, facts, NEW)["problems"] == [], part
-        assert _webui_swap.history(facts, settings, "rocm7")[0] == OLD
+        assert _webui_swap.history(facts, "rocm7")[0] == OLD
 
 
 def test_the_self_test_of_an_earlier_image_still_counts(facts: Any) -> None:
