@@ -8,6 +8,7 @@ import http.server
 import json
 import socketserver
 import ssl
+import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -84,6 +85,27 @@ def serve(start: Callable[..., Any]) -> Callable[..., Any]:
         return start(server, routes)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def make_certificate(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, Path]]:
+    """`make_certificate(name)` signs itself, with such an entry for its name: the paths of it and of its key."""
+
+    def make(name: str) -> tuple[Path, Path]:
+        folder = tmp_path_factory.mktemp("tls")
+        key, chain = folder / "key.pem", folder / "chain.pem"
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=lab"]
+        command += ["-addext", f"subjectAltName={name}", "-keyout", str(key), "-out", str(chain)]
+        subprocess.run(command, check=True, capture_output=True)
+        return chain, key
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def certificate(make_certificate: Callable[[str], tuple[Path, Path]]) -> tuple[Path, Path]:
+    """That of a server at 127.0.0.1."""
+    return make_certificate("IP:127.0.0.1")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,13 +114,8 @@ def test_record(text: str, found: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("tls")
-    key, chain = folder / "key.pem", folder / "chain.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=lab"]
-    command += ["-addext", "subjectAltName=DNS:node1.lab", "-keyout", str(key), "-out", str(chain)]
-    subprocess.run(command, check=True, capture_output=True)
-    return chain, key
+def certificate(make_certificate: Callable[[str], tuple[Path, Path]]) -> tuple[Path, Path]:
+    return make_certificate("DNS:node1.lab")
 
 
 ROUTES: dict[str, Any] = {

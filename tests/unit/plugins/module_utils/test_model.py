@@ -423,16 +423,6 @@ def test_a_redirect_on_the_same_host_keeps_the_login_and_the_range(server: Any, 
     ]
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("tls")
-    key, chain = folder / "key.pem", folder / "chain.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=lab"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(chain)]
-    subprocess.run(command, check=True, capture_output=True)
-    return chain, key
-
-
 def test_the_labs_authority(server: Any, path: Path, certificate: tuple[Path, Path], tmp_path: Path) -> None:
     one = server(certificate=certificate)
     pem = certificate[0].read_text(encoding="ascii")
