@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._common import ROOT, STATE, LabError
+from ._common import ROOT, STATE, Lab, LabError
 
 if TYPE_CHECKING:
     from .hosts import Host
@@ -70,11 +70,10 @@ def up(
     from ._common import lock, say
 
     _check_name(name)
-    folder = STATE / name
+    lab = Lab(name, folder := STATE / name)
     with lock(STATE / f"{name}.lock", f"the lab {name}"), closing(engine.ensure()) as client, engine.explained():
         # 1. Who is wanted: what was asked for, and what is there.
-        machines.check_owner(client, name, folder)
-        boxes = machines.running(client, name)
+        boxes = machines.running(client, lab)
         present = boxes + vms.running(name, folder)
         default = vms.DEFAULT if driver == "qemu" else machines.DEFAULT
         wanted = {} if only else {host.name: host for host in default}
@@ -90,7 +89,7 @@ def up(
         login = _keys.ssh_pair(folder / "id_ed25519", f"navilab lab {name}")
         host_public = _keys.ssh_pair(folder / "host_ed25519", f"navilab lab {name} hosts")
         inventories.write_if_new(folder / "models" / "navilab-lab-tiny.safetensors", inventories.tiny_model())
-        network = machines.ensure_network(client, name)
+        network = machines.ensure_network(client, lab)
         source = {STANDIN: images.STANDIN, REAL: None, SMALL: None, BUILT: None}.get(webui, webui)
         sources = real.find_mirrors(mirrors) if webui in (REAL, BUILT) else None
         inventories.write_if_new(folder / "known_hosts", inventories.known_hosts(present, host_public))
@@ -103,11 +102,11 @@ def up(
             if host.driver == "qemu":
                 done = vms.ensure(name, host, folder, login, {served_at: registry.NAME})
             else:
-                done = machines.ensure(client, name, host, address[host.name], login, folder / "host_ed25519")
+                done = machines.ensure(client, lab, host, address[host.name], login, folder / "host_ed25519")
             say(f"{name}-{host.name}: {done}, Debian {host.suite}, {host.board}, {address.get(host.name, 'by QEMU')}")
 
         with ThreadPoolExecutor(8) as pool:
-            served = pool.submit(registry.ensure, client, name, served_at, folder, source)
+            served = pool.submit(registry.ensure, client, lab, served_at, source)
             for job in [pool.submit(one, host) for host in wanted.values()]:
                 job.result()
             image = served.result()
@@ -124,14 +123,14 @@ def up(
         if webui == BUILT:
             made, recipe = built.make(folder / BUILT, sources)
             for each in containers:
-                built.put(client, name, each.name, made)
+                built.put(client, lab, each.name, made)
             extra = recipe | real.host_variables(sources)
 
         # 4. What Ansible reads.
-        present = machines.running(client, name) + vms.running(name, folder)
+        present = machines.running(client, lab) + vms.running(name, folder)
         inventories.write_if_new(folder / "known_hosts", inventories.known_hosts(present, host_public))
         path = _inventory_path(name, inventory)
-        new = inventories.write_if_new(path, inventories.content(present, image, folder, extra))
+        new = inventories.write_if_new(path, inventories.content(present, image, lab, extra))
         inventories.write_if_new(folder / "inventory", f"{path}\n")
         give_to_owner(STATE)
         give_to_owner(path)
@@ -162,8 +161,7 @@ def down(name: str = "sim", *, remove_images: bool = False) -> None:
             say(f"lab {name}: not up")
             return
         with closing(client), engine.explained():
-            hosts.check_owner(client, name, folder)
-            removed += hosts.remove(client, name)
+            removed += hosts.remove(client, Lab(name, folder))
             count = images.remove_all(client) + disks.remove_all() if remove_images else 0
         path = _inventory_path(name, None)
         path.unlink(missing_ok=True)
@@ -200,7 +198,7 @@ def status(name: str = "sim") -> dict[str, Any]:
     if client is not None:
         with closing(client), engine.explained():
             result["engine"] = client.version()["Version"]
-            machines += hosts.running(client, name)
+            machines += hosts.running(client, Lab(name, STATE / name))
     result["hosts"] = [
         {
             "name": one.name,

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -19,13 +20,37 @@ STATE = ROOT / ".navilab" / "lab"
 HERE = Path(__file__).resolve().parent
 
 # Labels of everything that the lab makes in the engine; `down` finds its things by them and touches nothing else.
-LABEL = "navilab.lab"  # name of the lab
-LABEL_FOLDER = "navilab.folder"  # where that lab's keys are: which checkout it belongs to
+LABEL = "navilab.lab"  # key of the lab
+LABEL_FOLDER = "navilab.folder"  # where that lab's keys are, for a person who wonders whose it is
 LABEL_ROLE = "navilab.role"  # host | registry | image
 LABEL_HOST = "navilab.host"
 LABEL_SUITE = "navilab.suite"
 LABEL_BOARD = "navilab.board"
 LABEL_RECIPE = "navilab.recipe"  # digest of all that the thing was made from
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab of one checkout: its name there, and the folder of its keys."""
+
+    name: str
+    folder: Path
+
+    @property
+    def key(self) -> str:
+        """What the engine knows it by: two checkouts may each have a lab of one name."""
+        return f"{self.name}-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:6]}"
+
+    @property
+    def network(self) -> str:
+        return f"navilab-{self.key}"
+
+    def host(self, name: str) -> str:
+        """As Ansible and the host itself have it."""
+        return f"{self.name}-{name}"
+
+    def container(self, host: str) -> str:
+        return f"{self.key}-{host}"
 
 
 class LabError(Exception):

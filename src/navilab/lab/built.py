@@ -18,7 +18,7 @@ from typing import Any
 import docker
 
 from . import real, small
-from ._common import LabError, slow
+from ._common import Lab, LabError, slow
 
 SOURCES = "/srv/navilab-sources"  # in each host
 CA = "ca.crt"
@@ -60,12 +60,12 @@ def _torch(folder: Path) -> Path:
     return folder
 
 
-def put(client: docker.DockerClient, lab: str, host: str, folder: Path) -> None:
+def put(client: docker.DockerClient, lab: Lab, host: str, folder: Path) -> None:
     """The folder's content into a host."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as archive:
         archive.add(folder, SOURCES.lstrip("/"), filter=_of_root)
-    client.api.put_archive(f"{lab}-{host}", "/", data.getvalue())
+    client.api.put_archive(lab.container(host), "/", data.getvalue())
 
 
 def _of_root(member: tarfile.TarInfo) -> tarfile.TarInfo:

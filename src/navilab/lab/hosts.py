@@ -27,6 +27,7 @@ from ._common import (
     LABEL_RECIPE,
     LABEL_ROLE,
     LABEL_SUITE,
+    Lab,
     LabError,
     say,
     tree_digest,
@@ -97,7 +98,7 @@ class Running:
     """A host of the lab as the engine knows it, or a virtual machine as its process is."""
 
     id: str
-    name: str  # <lab>-<host>
+    name: str  # <lab>-<host>, as Ansible and the host itself have it
     host: Host
     state: str  # created | running | exited | ...
     address: str
@@ -105,13 +106,9 @@ class Running:
     port: int = 22
 
 
-def network_name(lab: str) -> str:
-    return f"navilab-{lab}"
-
-
-def ensure_network(client: docker.DockerClient, lab: str) -> ipaddress.IPv4Network:
+def ensure_network(client: docker.DockerClient, lab: Lab) -> ipaddress.IPv4Network:
     """The lab's own network; the first 10.213.N.0/24 that neither the engine nor the machine uses."""
-    name = network_name(lab)
+    name = lab.network
     networks = client.api.networks()
     taken = _routes()
     for network in networks:
@@ -121,7 +118,7 @@ def ensure_network(client: docker.DockerClient, lab: str) -> ipaddress.IPv4Netwo
             if ":" not in each["Subnet"]
         ]
         if network["Name"] == name:
-            if network["Labels"].get(LABEL) != lab:
+            if network["Labels"].get(LABEL) != lab.key:
                 raise LabError(
                     f"a Docker network {name} exists that is not this lab's", "remove it, or take another --name"
                 )
@@ -132,7 +129,7 @@ def ensure_network(client: docker.DockerClient, lab: str) -> ipaddress.IPv4Netwo
             continue
         ipam = {"Config": [{"Subnet": str(subnet)}]}
         try:
-            client.api.create_network(name, driver="bridge", ipam=ipam, labels={LABEL: lab}, check_duplicate=True)
+            client.api.create_network(name, driver="bridge", ipam=ipam, labels={LABEL: lab.key}, check_duplicate=True)
         except APIError as error:
             if "overlap" in str(error.explanation).lower():
                 continue
@@ -158,27 +155,17 @@ def _routes() -> list[ipaddress.IPv4Network]:
     return found
 
 
-def running(client: docker.DockerClient, lab: str) -> list[Running]:
+def running(client: docker.DockerClient, lab: Lab) -> list[Running]:
     """Every host of the lab that exists, up or not, by name."""
     found = []
-    for each in client.api.containers(all=True, filters={"label": [f"{LABEL}={lab}", f"{LABEL_ROLE}=host"]}):
+    for each in client.api.containers(all=True, filters={"label": [f"{LABEL}={lab.key}", f"{LABEL_ROLE}=host"]}):
         labels = each["Labels"]
-        endpoint = each["NetworkSettings"]["Networks"].get(network_name(lab), {})
+        endpoint = each["NetworkSettings"]["Networks"].get(lab.network, {})
         address = (endpoint.get("IPAMConfig") or {}).get("IPv4Address") or endpoint.get("IPAddress", "")
         host = Host(labels[LABEL_HOST], labels[LABEL_SUITE], labels[LABEL_BOARD])
-        name = each["Names"][0].lstrip("/")
-        found.append(Running(each["Id"], name, host, each["State"], address, labels.get(LABEL_RECIPE, "")))
+        recipe = labels.get(LABEL_RECIPE, "")
+        found.append(Running(each["Id"], lab.host(host.name), host, each["State"], address, recipe))
     return sorted(found, key=lambda one: one.name)
-
-
-def check_owner(client: docker.DockerClient, lab: str, folder: Path) -> None:
-    """Labs are known to the engine by their names: one of that name may be another checkout's."""
-    for each in client.api.containers(all=True, filters={"label": f"{LABEL}={lab}"}):
-        owner = Path(each["Labels"].get(LABEL_FOLDER, folder))
-        if owner != folder and owner.exists():
-            raise LabError(
-                f"the lab {lab} belongs to another checkout ({owner})", "take another --name, or take it down there"
-            )
 
 
 def addresses(lab_net: ipaddress.IPv4Network, present: Iterable[Running], wanted: Iterable[Host]) -> dict[str, str]:
@@ -192,9 +179,9 @@ def addresses(lab_net: ipaddress.IPv4Network, present: Iterable[Running], wanted
     return result
 
 
-def ensure(client: docker.DockerClient, lab: str, host: Host, address: str, login: str, host_key: Path) -> str:
+def ensure(client: docker.DockerClient, lab: Lab, host: Host, address: str, login: str, host_key: Path) -> str:
     """One host, up and reached by ssh; says what was done: kept, started, made or remade."""
-    name = f"{lab}-{host.name}"
+    name = lab.container(host.name)
     with tempfile.TemporaryDirectory(prefix="navilab-") as folder:
         # 1. What it is made of, and whether what exists was made of the same.
         root = Path(folder)
@@ -209,7 +196,7 @@ def ensure(client: docker.DockerClient, lab: str, host: Host, address: str, logi
         done = "kept"
         if container is not None:
             labels = container["Config"]["Labels"] or {}
-            if labels.get(LABEL) != lab:
+            if labels.get(LABEL) != lab.key:
                 raise LabError(f"a container {name} exists that is not this lab's", "remove it, or take another --name")
             if labels.get(LABEL_RECIPE) != recipe:
                 say(f"{name}: its recipe has changed, making it again")
@@ -220,14 +207,14 @@ def ensure(client: docker.DockerClient, lab: str, host: Host, address: str, logi
         if container is None:
             done = "made" if done == "kept" else done
             labels = {
-                LABEL: lab, LABEL_FOLDER: str(host_key.parent), LABEL_ROLE: "host", LABEL_RECIPE: recipe,
+                LABEL: lab.key, LABEL_FOLDER: str(host_key.parent), LABEL_ROLE: "host", LABEL_RECIPE: recipe,
                 LABEL_HOST: host.name, LABEL_SUITE: host.suite, LABEL_BOARD: host.board,
             }  # fmt: skip
             client.api.create_container(
-                image, name=name, hostname=name, labels=labels, environment=ENVIRONMENT, volumes=list(VOLUMES),
-                stop_signal=STOP_SIGNAL,
-                host_config={**CONTAINER, "NetworkMode": network_name(lab)},
-                networking_config={"EndpointsConfig": {network_name(lab): {"IPAMConfig": {"IPv4Address": address}}}},
+                image, name=name, hostname=lab.host(host.name), labels=labels, environment=ENVIRONMENT,
+                volumes=list(VOLUMES), stop_signal=STOP_SIGNAL,
+                host_config={**CONTAINER, "NetworkMode": lab.network},
+                networking_config={"EndpointsConfig": {lab.network: {"IPAMConfig": {"IPv4Address": address}}}},
             )  # fmt: skip
             container = client.api.inspect_container(name)
         if container["State"]["Status"] == "created":
@@ -249,13 +236,13 @@ def ensure(client: docker.DockerClient, lab: str, host: Host, address: str, logi
     return done
 
 
-def remove(client: docker.DockerClient, lab: str) -> list[str]:
+def remove(client: docker.DockerClient, lab: Lab) -> list[str]:
     """Every container of the lab with its volumes, and its network; their names."""
     removed = []
-    for each in client.api.containers(all=True, filters={"label": f"{LABEL}={lab}"}):
+    for each in client.api.containers(all=True, filters={"label": f"{LABEL}={lab.key}"}):
         client.api.remove_container(each["Id"], v=True, force=True)
         removed.append(each["Names"][0].lstrip("/"))
-    for network in client.api.networks(filters={"label": f"{LABEL}={lab}"}):
+    for network in client.api.networks(filters={"label": f"{LABEL}={lab.key}"}):
         client.api.remove_network(network["Id"])
         removed.append(f"network {network['Name']}")
     return sorted(removed)

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from . import _keys
+from ._common import Lab
 from .hosts import Running
 from .registry import Served
 
@@ -22,8 +23,9 @@ VM = {
 }  # in place of what sim/group_vars waive for containers
 
 
-def content(hosts: Iterable[Running], served: Served, folder: Path, extra: Mapping[str, Any] | None = None) -> str:
+def content(hosts: Iterable[Running], served: Served, lab: Lab, extra: Mapping[str, Any] | None = None) -> str:
     """hosts.yml: group `lab`, hosts with addresses and `extra`, which wins over group_vars, and what they share."""
+    folder = lab.folder
     known_hosts = json.dumps(str(folder / "known_hosts"))  # quoted for ssh, which splits at spaces
     ssh = f"-o 'UserKnownHostsFile={known_hosts}' -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
     data: dict[str, Any] = {
@@ -34,7 +36,7 @@ def content(hosts: Iterable[Running], served: Served, folder: Path, extra: Mappi
                     **({} if each.port == 22 else {"ansible_port": each.port}),
                     "navilab_lab_suite": each.host.suite,
                     "navilab_lab_board": each.host.board,
-                    **(VM if each.host.driver == "qemu" else {}),
+                    **(VM if each.host.driver == "qemu" else {"navilab_lab_container": lab.container(each.host.name)}),
                     **(extra or {}),
                 }
                 for each in hosts

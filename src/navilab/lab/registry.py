@@ -17,8 +17,7 @@ import docker
 from docker.errors import NotFound
 
 from . import _keys, images
-from ._common import LABEL, LABEL_FOLDER, LABEL_RECIPE, LABEL_ROLE, LabError, slow, tree_digest
-from .hosts import network_name
+from ._common import LABEL, LABEL_FOLDER, LABEL_RECIPE, LABEL_ROLE, Lab, LabError, slow, tree_digest
 
 NAME = "registry.navilab.test"
 PORT = 5000
@@ -38,26 +37,22 @@ class Served:
         return replace(self, image=image)
 
 
-def container_name(lab: str) -> str:
-    return f"{lab}-registry"
-
-
-def ensure(client: docker.DockerClient, lab: str, address: str, folder: Path, source: str | None) -> Served:
+def ensure(client: docker.DockerClient, lab: Lab, address: str, source: str | None) -> Served:
     """The registry runs and holds the image `source` of the engine; pushed again only if that image is another one.
 
     Without a source it only runs, for somebody else to push to.
     """
-    cert, key = _keys.certificate(folder, lab, NAME)
+    cert, key = _keys.certificate(lab.folder, lab.name, NAME)
     image = images.image_id(client, images.REGISTRY)
     recipe = tree_digest(image, address, cert.decode(), key.decode())
-    name = container_name(lab)
+    name = lab.container("registry")
     try:
         container = client.api.inspect_container(name)
     except NotFound:
         container = None
     if container is not None:
         labels = container["Config"]["Labels"] or {}
-        if labels.get(LABEL) != lab:
+        if labels.get(LABEL) != lab.key:
             raise LabError(f"a container {name} exists that is not this lab's", "remove it, or take another --name")
         if labels.get(LABEL_RECIPE) != recipe:
             client.api.remove_container(name, v=True, force=True)
@@ -65,16 +60,16 @@ def ensure(client: docker.DockerClient, lab: str, address: str, folder: Path, so
     if container is None:
         client.api.create_container(
             image, name=name, hostname=name,
-            labels={LABEL: lab, LABEL_FOLDER: str(folder), LABEL_ROLE: "registry", LABEL_RECIPE: recipe},
+            labels={LABEL: lab.key, LABEL_FOLDER: str(lab.folder), LABEL_ROLE: "registry", LABEL_RECIPE: recipe},
             ports=[PORT], volumes=["/var/lib/docker-registry"],
             host_config={
-                "NetworkMode": network_name(lab),
+                "NetworkMode": lab.network,
                 # Published on loopback too: there the engine pushes without knowing the lab's authority.
                 "PortBindings": {f"{PORT}/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]},
                 "RestartPolicy": {"Name": "unless-stopped"},
             },
             networking_config={
-                "EndpointsConfig": {network_name(lab): {"IPAMConfig": {"IPv4Address": address}, "Aliases": [NAME]}}
+                "EndpointsConfig": {lab.network: {"IPAMConfig": {"IPv4Address": address}, "Aliases": [NAME]}}
             },
         )  # fmt: skip
         container = client.api.inspect_container(name)
@@ -83,10 +78,10 @@ def ensure(client: docker.DockerClient, lab: str, address: str, folder: Path, so
     if not container["State"]["Running"]:
         client.api.start(name)
         container = client.api.inspect_container(name)
-    ca_file = folder / "ca.pem"
+    ca_file = lab.folder / "ca.pem"
     port = int(client.api.port(container["Id"], PORT)[0]["HostPort"])
     _answers(port)
-    image = f"{ADDRESS}/{_push(client, container, source, port, folder)}" if source else ""
+    image = f"{ADDRESS}/{_push(client, container, source, port, lab.folder)}" if source else ""
     return Served(image, ADDRESS, ca_file, port)
 
 

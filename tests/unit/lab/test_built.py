@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import Mock
 
 from navilab.lab import built
+from navilab.lab._common import Lab
 
 
 def test_variables_name_the_folder_in_the_host(tmp_path: Path) -> None:
@@ -28,9 +29,10 @@ def test_a_host_gets_it_as_roots(tmp_path: Path) -> None:
     (tmp_path / "mirrors").mkdir()
     (tmp_path / "mirrors/a.bundle").write_bytes(b"a")
     client: Any = Mock()
-    built.put(client, "many", "one", tmp_path)
+    lab = Lab("many", tmp_path)
+    built.put(client, lab, "one", tmp_path)
     container, path, data = client.api.put_archive.call_args.args
-    assert (container, path) == ("many-one", "/")
+    assert (container, path) == (lab.container("one"), "/")
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         members = {member.name: (member.uid, member.uname) for member in archive}
     assert members["srv/navilab-sources/mirrors/a.bundle"] == (0, "root")

@@ -102,4 +102,4 @@ def test_nothing_in_the_engine_but_a_name_that_is_taken(monkeypatch: pytest.Monk
     key = _common.STATE / "key"
     key.write_text("key")
     with pytest.raises(lab.LabError, match="not this lab's"):
-        hosts.ensure(None, "sim", hosts.DEFAULT[0], "10.213.0.11", "login", key)
+        hosts.ensure(None, _common.Lab("sim", _common.STATE), hosts.DEFAULT[0], "10.213.0.11", "login", key)

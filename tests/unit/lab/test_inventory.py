@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from navilab.lab import hosts, inventory
+from navilab.lab._common import Lab
 from navilab.lab.registry import Served
 
 HOSTS = [
@@ -26,18 +27,27 @@ SERVED = Served(
 
 
 def test_content() -> None:
-    text = inventory.content(HOSTS, SERVED, Path("/a folder/lab"))
+    mine = Lab("sim", Path("/a folder/lab"))
+    text = inventory.content(HOSTS, SERVED, mine)
     lab = yaml.safe_load(text)["lab"]
     assert lab["hosts"]["sim-two"] == {
         "ansible_host": "10.213.0.12",
         "navilab_lab_suite": "trixie",
         "navilab_lab_board": "two-boards",
+        "navilab_lab_container": mine.container("two"),
     }
     assert lab["vars"]["navilab_lab_webui_image"] == SERVED.image
     assert (lab["hosts"]["sim-vm"]["ansible_host"], lab["hosts"]["sim-vm"]["ansible_port"]) == ("127.0.0.1", 4022)
+    assert "navilab_lab_container" not in lab["hosts"]["sim-vm"]
     assert list(lab["hosts"]["sim-vm"]["navilab_waive"]) == ["kfd_gpu_node"]
     # Ansible splits as a shell does, ssh then takes the inner quotes.
     assert 'UserKnownHostsFile="/a folder/lab/known_hosts"' in shlex.split(lab["vars"]["ansible_ssh_common_args"])
+
+
+def test_two_checkouts_may_have_a_lab_of_one_name() -> None:
+    mine, other = (Lab("sim", Path(checkout, ".navilab/lab/sim")) for checkout in ("/one", "/two"))
+    assert mine.host("two") == other.host("two") == "sim-two"
+    assert not {mine.key, mine.network, mine.container("two")} & {other.key, other.network, other.container("two")}
 
 
 def test_known_hosts() -> None:
