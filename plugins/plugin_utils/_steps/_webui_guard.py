@@ -34,18 +34,21 @@ PACKAGE = "nftables"
 PACKAGES = (PACKAGE, "libnftables1", "libjansson4", "libedit2")
 """nft, and what comes in with it where it is missing."""
 NFTABLES_ENABLED = "/etc/systemd/system/sysinit.target.wants/nftables.service"
+NFTABLES_ACTIVE = "/run/systemd/units/invocation:nftables.service"  # systemd's own link, there while the unit is active
 ZRAM_UNIT = "/etc/systemd/system/navilab-zram.service"
 ZRAM_ENABLED = "/etc/systemd/system/multi-user.target.wants/navilab-zram.service"
-FILES = (EGRESS_RULES, EGRESS_UNIT, EGRESS_ENABLED, ZRAM_UNIT, ZRAM_ENABLED, NFTABLES_ENABLED)
+FILES = (EGRESS_RULES, EGRESS_UNIT, EGRESS_ENABLED, ZRAM_UNIT, ZRAM_ENABLED, NFTABLES_ENABLED, NFTABLES_ACTIVE)
 """What is asked of a host."""
 
 _HEADER = "# Written by navilab.webui; changed settings come back at the next run.\n"
 _TABLE = " ".join(TABLE)
 _RULES = f"{_HEADER}# In one transaction: what was there of it goes.\ntable {_TABLE}\ndelete table {_TABLE}\n{RULES}"
-# nftables.service begins with a flush of all tables, and no container is started before.
+# nftables.service begins with a flush of all tables, at a reload too, and no container is started before.
 _EGRESS = f"""{_HEADER}[Unit]
 Description=Let the webui's containers begin no connection
 After=nftables.service
+PartOf=nftables.service
+ReloadPropagatedFrom=nftables.service
 Before=docker.service
 
 [Service]
@@ -197,8 +200,8 @@ def _allow(facts: Facts, found: Found) -> None:
     _stop(facts, found, [EGRESS_ENABLED, EGRESS_RULES, EGRESS_UNIT], bool(guard["rules"]))
     if not plan["packages"]:
         return
-    if file_of(facts, NFTABLES_ENABLED)["exists"]:  # its removal would flush the rules of all
-        found["warnings"].append(f"{PACKAGE} stays, since nftables.service is enabled")
+    if any(file_of(facts, path)["exists"] for path in (NFTABLES_ENABLED, NFTABLES_ACTIVE)):
+        found["warnings"].append(f"{PACKAGE} stays, since nftables.service is in use: its removal flushes all rules")
     else:
         plan["remove"] = [name for name in plan["packages"] if is_installed(facts, name)]
     found["after"].append(f"remove {', '.join(plan['remove'])}" if plan["remove"] else f"leave {PACKAGE} to the host")

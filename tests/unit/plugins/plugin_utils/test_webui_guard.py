@@ -16,6 +16,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._guard import (
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import verify, webui
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps._webui_container import preloads
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps._webui_guard import (
+    NFTABLES_ACTIVE,
     NFTABLES_ENABLED,
     ZRAM_ENABLED,
     ZRAM_UNIT,
@@ -231,15 +232,16 @@ def test_limits_that_nobody_has_heard_of_are_no_reason_to_make_it_again(
     assert made() == before
 
 
+@pytest.mark.parametrize("path", [NFTABLES_ENABLED, NFTABLES_ACTIVE])
 def test_nftables_stays_where_it_serves_the_host(
-    facts: dict[str, Any], settings: dict[str, Any], seen: Callable[..., Any]
+    facts: dict[str, Any], settings: dict[str, Any], seen: Callable[..., Any], path: str
 ) -> None:
     facts["dpkg"]["packages"]["nftables"] = {"installed": True, "version": "1", "held": False}
     assert plan_guard(facts, settings, {})["after"] == []  # it was there before
-    facts["files"][NFTABLES_ENABLED] = seen("link")
+    facts["files"][path] = seen("link")
     found = plan_guard(facts, settings, {"packages": ["nftables"]})
     assert (found["plan"]["remove"], found["after"]) == ([], ["leave nftables to the host"])
-    assert "nftables.service is enabled" in found["warnings"][0]
+    assert "nftables.service is in use" in found["warnings"][0]
 
 
 # -- compressed swap --------------------------------------------------------------------------------------------------
