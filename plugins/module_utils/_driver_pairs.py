@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """AMD's releases, the driver in each, and which of them build for which kernels, as people have reported it.
 
-The warning before an install, the list in README.md (tests/tools/driver_pairs.py) and the tests are made from these.
+The warning before an install, the list in guide_amdgpu_dkms.rst and the tests are made from these.
 """
 
 from __future__ import annotations
@@ -162,20 +162,19 @@ def known_bad(version: str, release: str, kernels: Iterable[str]) -> list[str]:
     return found
 
 
-def table(pairs: Sequence[Pair] = PAIRS) -> str:
-    """The pairs as a table in Markdown."""
-    lines = ["| driver (`amdgpu_dkms_release`) | kernels | result | report |", "|---|---|---|---|"]
+def rows(pairs: Sequence[Pair] = PAIRS) -> list[tuple[str, str, str, str]]:
+    """What is known of each pair, for people: driver with release, kernels, result, where it was reported."""
+    found = []
     for pair in pairs:
         releases = [release for release, driver in DRIVERS.items() if driver == pair.driver]
         release = pair.release or " or ".join(releases)
         release += f" before {pair.mended}" if pair.mended else ""
         reach = f"from {_dots(pair.since)} on" + (f", before {_dots(pair.below)}" if pair.below else "")
         kernels = pair.reported if pair.builds else reach
-        reported = "" if pair.builds else f"{pair.reported}: "
         result = ", ".join(filter(None, ["builds", pair.what])) if pair.builds else f"does not build: {pair.what}"
         name = f"{pair.driver} ({release})" if release else pair.driver
-        lines.append(f"| {name} | {kernels} | {result} | {reported}[{pair.date}]({pair.source}) |")
-    return "\n".join(lines)
+        found.append((name, kernels, result, "" if pair.builds else pair.reported))
+    return found
 
 
 def _dots(numbers: tuple[int, ...]) -> str:

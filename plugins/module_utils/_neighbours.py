@@ -1,7 +1,7 @@
 # Copyright: navilab.webui contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Debian's relatives: what of this works there and what does not. README.md has the same table for people.
+"""Debian's relatives: what of this works there and what does not. guide_found.rst has the same for people.
 
 One whose os-release says Debian 11, 12 or 13 is taken for Debian where all of it can work, and told what is different.
 """

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Write the list of AMD's drivers and kernels in README.md from plugins/module_utils/_driver_pairs.py.
+"""Write the list of AMD's drivers and kernels in docs/docsite/rst/guide_amdgpu_dkms.rst from
+plugins/module_utils/_driver_pairs.py.
 
 The list lies between two marker lines and is replaced there. With --check nothing is written, and the exit code is 1
 if it would change.
@@ -11,26 +12,38 @@ import argparse
 import sys
 from pathlib import Path
 
+from rst import plain, table
+
 ROOT = Path(__file__).resolve().parents[2]
-README = ROOT / "README.md"
-BEGIN = "<!-- drivers and kernels: made by tests/tools/driver_pairs.py from plugins/module_utils/_driver_pairs.py -->"
-END = "<!-- end of drivers and kernels -->"
+PAGE = ROOT / "docs" / "docsite" / "rst" / "guide_amdgpu_dkms.rst"
+BEGIN = ".. Drivers and kernels: made by tests/tools/driver_pairs.py from plugins/module_utils/_driver_pairs.py.\n"
+END = ".. End of drivers and kernels.\n"
+
+
+def listed() -> str:
+    """The list itself."""
+    sys.path.insert(0, str(ROOT / "collections"))
+    from ansible_collections.navilab.webui.plugins.module_utils._driver_pairs import PAIRS, rows
+
+    lines = []
+    for pair, (driver, kernels, result, reported) in zip(PAIRS, rows(), strict=True):
+        link = f"`{pair.date} <{pair.source}>`__"
+        told = f"{plain(reported)}: {link}" if reported else link
+        lines.append((plain(driver), plain(kernels), plain(result), told))
+    return "\n".join(table(("Driver (release)", "Kernels", "Result", "Report"), lines, "18 22 35 25"))
 
 
 def replaced(text: str) -> str:
-    """A README with the list as it should be."""
-    sys.path.insert(0, str(ROOT / "collections"))
-    from ansible_collections.navilab.webui.plugins.module_utils._driver_pairs import table
-
+    """A page with the list as it should be."""
     if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"{README}: needs each of the lines {BEGIN!r} and {END!r} once")
+        raise ValueError(f"{PAGE}: needs each of the lines {BEGIN.strip()!r} and {END.strip()!r} once")
     head, _, rest = text.partition(BEGIN)
-    return f"{head}{BEGIN}\n{table()}\n{END}{rest.partition(END)[2]}"
+    return f"{head}{BEGIN}\n{listed()}\n{END}{rest.partition(END)[2]}"
 
 
-def readme() -> str:
-    """The whole README as it should be."""
-    return replaced(README.read_text(encoding="utf-8"))
+def page() -> str:
+    """The whole page as it should be."""
+    return replaced(PAGE.read_text(encoding="utf-8"))
 
 
 def main() -> int:
@@ -38,12 +51,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if the list would change")
     check = parser.parse_args().check
-    wanted = readme()
-    if README.read_text(encoding="utf-8") == wanted:
+    wanted = page()
+    if PAGE.read_text(encoding="utf-8") == wanted:
         return 0
-    print(f"README.md: {'differs' if check else 'written'}", file=sys.stderr)
+    print(f"{PAGE.relative_to(ROOT)}: {'differs' if check else 'written'}", file=sys.stderr)
     if not check:
-        README.write_text(wanted, encoding="utf-8")
+        PAGE.write_text(wanted, encoding="utf-8")
     return 1 if check else 0
 
 

@@ -32,7 +32,9 @@ def _driver_is_amds(case: Case) -> bool:
 
 
 def dkms_built(case: Case) -> Verdict:
-    """Kernels get updated: whether AMD's driver is there for the next boot too is seen here before that boot."""
+    """Where AMD's driver is registered with DKMS, it is installed for the newest kernel, which the next boot takes.
+    Kernels get updated: this is seen before that boot. Where nobody wants that driver and it is not at work, this
+    is a note."""
     dkms, kernel = case.facts["dkms"], case.facts["kernel"]
     version = newest(dkms)
     if version is None:
@@ -79,6 +81,8 @@ def _is_at_work(case: Case) -> bool:
 
 
 def module_signed(case: Case) -> Verdict:
+    """Where the kernel takes signed modules alone (Secure Boot, lockdown), the amdgpu on disk has a signature or is
+    at work already."""
     kernel, on_disk = case.facts["kernel"], case.facts["driver"]["on_disk"]
     if not on_disk:
         return skipped("no amdgpu is on disk for this kernel" if case.complete else UNKNOWN)
@@ -162,6 +166,7 @@ def _driver_bound_one(case: Case, board: Board) -> Verdict:
 
 
 def driver_bound(case: Case) -> Verdict:
+    """amdgpu is bound to every board that is used."""
     return case.each_board(_driver_bound_one)
 
 
@@ -177,6 +182,8 @@ def _driver_reset_free_one(case: Case, board: Board) -> Verdict:
 
 
 def driver_reset_free(case: Case) -> Verdict:
+    """The kernel log has no reset and no time-out of a board in use since the boot. Those of other devices are a
+    note."""
     if not case.complete:
         return skipped(UNKNOWN)
     if not case.log["readable"]:
@@ -213,4 +220,5 @@ def _dri_nodes_one(case: Case, board: Board) -> Verdict:
 
 
 def dri_nodes(case: Case) -> Verdict:
+    """Every board that is used has a render node, in sysfs and in /dev, that the group render may open."""
     return case.each_board(_dri_nodes_one)

@@ -13,6 +13,7 @@ from ._base import SITE, Case, Verdict, failed, ok, skipped
 
 
 def docker_engine(case: Case) -> Verdict:
+    """A Docker Engine runs as a unit of systemd's, its daemon.json can be read, and it answers."""
     docker = case.facts["docker"]
     if not case.complete:
         return skipped(UNKNOWN)
@@ -81,6 +82,7 @@ def _container_running_one(case: Case, webui: WantedWebui) -> Verdict:
 
 
 def container_running(case: Case) -> Verdict:
+    """The webui's container runs, with the image that is wanted."""
     return case.each_webui(_container_running_one)
 
 
@@ -131,4 +133,6 @@ def _container_sees_gpu_one(case: Case, webui: WantedWebui) -> Verdict:
 
 
 def container_sees_gpu(case: Case) -> Verdict:
+    """The process in the container may open the nodes of its own board, which are the host's, and sees no other
+    board's."""
     return case.each_webui(_container_sees_gpu_one)

@@ -17,6 +17,7 @@ VRAM_MIN_MIB = 2048
 
 
 def board_present(case: Case) -> Verdict:
+    """The PCI bus has a display device of AMD's, or KFD's topology has a node with SIMDs at a PCI address."""
     boards = case.facts["boards"]
     if boards:
         return ok(named(boards))
@@ -35,6 +36,7 @@ def board_present(case: Case) -> Verdict:
 
 
 def board_supported(case: Case) -> Verdict:
+    """At least one board that may be used is a Navi 10 or a Navi 14. Others are named and left alone."""
     if not case.facts["boards"]:
         return skipped("there is no board")
     others = [f"not used: {named(case.neighbours)}"] if case.neighbours else []
@@ -50,6 +52,7 @@ def board_supported(case: Case) -> Verdict:
 
 
 def firmware_files(case: Case) -> Verdict:
+    """All files that the boards' chips ask for lie where the kernel looks for firmware."""
     firmware, release = case.facts["firmware"], case.facts["release"]
     if not case.boards:
         return skipped("there is no supported board")
@@ -80,6 +83,8 @@ def _missing(case: Case) -> list[str]:
 
 
 def firmware_not_shadowed(case: Case) -> Verdict:
+    """No files in /lib/firmware/updates come before Debian's, unless they are those of AMD's driver, which is in
+    use."""
     firmware, driver = case.facts["firmware"], case.facts["driver"]
     if not case.boards:
         return skipped("there is no supported board")
@@ -111,4 +116,5 @@ def _vram_one(case: Case, board: Board) -> Verdict:
 
 
 def vram(case: Case) -> Verdict:
+    """Driver or KFD tell how much VRAM a board has, and it is 2048 MiB or more."""
     return case.each_board(_vram_one)

@@ -48,6 +48,8 @@ def _webui_memory_one(case: Case, webui: WantedWebui) -> Verdict:
 
 
 def webui_memory(case: Case) -> Verdict:
+    """The kernel has killed no process of the container for want of memory, or the webui has come back since, which
+    is a note."""
     return case.each_webui(_webui_memory_one)
 
 
@@ -69,6 +71,7 @@ def _webui_tcmalloc_one(case: Case, webui: WantedWebui) -> Verdict:
 
 
 def webui_tcmalloc(case: Case) -> Verdict:
+    """The webui's process has tcmalloc mapped, where webui_tcmalloc asks for it and the image has it."""
     return case.each_webui(_webui_tcmalloc_one)
 
 
@@ -94,10 +97,13 @@ def _webui_egress_one(case: Case, webui: WantedWebui) -> Verdict:
 
 
 def webui_egress(case: Case) -> Verdict:
+    """With webui_egress: deny the container is in the network navilab alone, nftables has the rules that are wanted,
+    and they come back with a boot."""
     return case.each_webui(_webui_egress_one)
 
 
 def zram(case: Case) -> Verdict:
+    """The compressed swap that webui_zram_mib asks for is in use, in just that size."""
     wanted = case.wanted.get("zram_mib") or 0
     if not wanted:
         return skipped("webui_zram_mib is 0")

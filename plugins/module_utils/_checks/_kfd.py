@@ -16,6 +16,8 @@ MEC_WITHOUT_ATOMICS = 145  # kfd_device.c: Navi1x's compute firmware from which 
 
 
 def kfd_node(case: Case) -> Verdict:
+    """/dev/kfd is there, is a character device, and the group render may open it. That proves no board: kfd_gpu_node
+    does."""
     device = case.facts["kfd"]["device"]
     path = device["path"]
     if not device["exists"]:
@@ -46,6 +48,7 @@ def kfd_node(case: Case) -> Verdict:
 
 
 def kfd_open(case: Case) -> Verdict:
+    """/dev/kfd can be opened, as root. The error of open(2) tells the cause."""
     seen, path = case.facts["kfd"]["open"], case.facts["kfd"]["device"]["path"]
     if not seen["known"]:
         return skipped(UNKNOWN)
@@ -72,6 +75,7 @@ def kfd_open(case: Case) -> Verdict:
 
 
 def kfd_ioctl(case: Case) -> Verdict:
+    """KFD answers its version to an ioctl, and it is version 1, the one that ROCm speaks."""
     kfd = case.facts["kfd"]
     if not kfd["open"]["known"]:
         return skipped(UNKNOWN)
@@ -125,6 +129,8 @@ def _dots(case: Case) -> str:
 
 
 def pcie_atomics(case: Case) -> Verdict:
+    """The slot routes PCIe atomics to the processor, or the driver took the board without. Only kernels from 6.0 on
+    with compute firmware older than 145 need them."""
     return case.each_board(_pcie_atomics_one)
 
 
@@ -164,4 +170,6 @@ def _kfd_gpu_node_one(case: Case, board: Board) -> Verdict:
 
 
 def kfd_gpu_node(case: Case) -> Verdict:
+    """KFD's topology has a readable node with simd_count > 0 for the PCI address of every board that is used, and
+    this process may use it."""
     return case.each_board(_kfd_gpu_node_one)

@@ -27,6 +27,8 @@ def oldest_s(interval: int) -> int:
 
 
 def metrics_fresh(case: Case) -> Verdict:
+    """The file of the metrics is younger than three intervals and 30 s, and the node exporter that came in with the
+    role runs."""
     facts = case.facts
     record = facts["records"].get("metrics")
     if not record:

@@ -17,6 +17,7 @@ ELSEWHERE = "apt-get clean, docker system df, or another disk (docker_engine_dat
 
 
 def disk_space(case: Case) -> Verdict:
+    """Each file system has what is to come to it, all of it added up, or 2048 MiB where nothing is to come."""
     if not case.complete:
         return skipped(UNKNOWN)
     disk = case.facts["disk"]
@@ -72,6 +73,7 @@ def _what(needs: Sequence[DiskNeed], share: str) -> list[str]:
 
 
 def memory(case: Case) -> Verdict:
+    """The host has at least 6000 MiB of memory (before the first change preflight_min_memory_mib)."""
     least = case.wanted.get("min_memory_mib") or MEMORY_MIN_MIB
     memory = case.facts["memory"]
     total, available, swap = memory["total_mib"], memory["available_mib"], memory["swap_mib"] or 0

@@ -19,6 +19,7 @@ LTS_ENDED = "Debian 11 left its long-term support in August 2026: plan the upgra
 
 
 def release(case: Case) -> Verdict:
+    """/etc/os-release says Debian 11, 12 or 13, or a relative whose Debian beneath is one of them."""
     release = case.facts["release"]
     name, number = release["pretty_name"] or release["id"], release["version_id"]
     relative = NEIGHBOURS.get(release["neighbour"], OTHER) if release["neighbour"] else None
@@ -64,7 +65,7 @@ def _reads(case: Case, codename: str) -> bool:
 
 
 def systemd(case: Case) -> Verdict:
-    """Docker's units, and all that the roles start, are systemd's."""
+    """PID 1 is systemd, whose units the engine and all else are that the roles start."""
     init = case.facts["init"]
     if not init:
         return skipped("/proc/1 does not tell" if case.complete else UNKNOWN)
@@ -78,6 +79,8 @@ def systemd(case: Case) -> Verdict:
 
 
 def kernel_flavour(case: Case) -> Verdict:
+    """The running kernel is 5.10 or newer, for x86-64, and of a kind that is built with amdgpu, as the cloud kernel
+    is not."""
     kernel = case.facts["kernel"]
     if not kernel["release"]:
         return failed("/proc/sys/kernel/osrelease is unreadable", "mount /proc") if case.complete else skipped(UNKNOWN)
@@ -100,6 +103,7 @@ def kernel_flavour(case: Case) -> Verdict:
 
 
 def groups(case: Case) -> Verdict:
+    """The groups video and render exist, and the user who works here (navilab_user) is in both."""
     # Among the facts are groups that other steps have asked for, too.
     names = {*GROUPS, *(case.wanted.get("groups") or ())}
     groups = {name: gid for name, gid in case.facts["groups"].items() if name in names}

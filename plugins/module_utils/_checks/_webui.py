@@ -16,6 +16,9 @@ from ._base import SITE, Case, Verdict, failed, ok, skipped
 
 
 def selftest(case: Case) -> Verdict:
+    """What the image computed on the board, in single and half precision, agrees with the processor. The verdict is
+    the one that was kept when it was last tested."""
+
     def kept(_case: Case, webui: WantedWebui) -> Verdict:
         found = webui.get("selftest")
         return Verdict(**found) if found else skipped("no result was handed over")
@@ -49,6 +52,7 @@ def _webui_healthy_one(case: Case, webui: WantedWebui) -> Verdict:
 
 
 def webui_healthy(case: Case) -> Verdict:
+    """The webui answers on its port of 127.0.0.1 and lists at least one model."""
     return case.each_webui(_webui_healthy_one)
 
 
@@ -75,10 +79,12 @@ def _webui_not_exposed_one(case: Case, webui: WantedWebui) -> Verdict:
 
 
 def webui_not_exposed(case: Case) -> Verdict:
+    """Nothing but loopback listens on the webui's own port, neither by the engine nor by a process."""
     return case.each_webui(_webui_not_exposed_one)
 
 
 def gateway_running(case: Case) -> Verdict:
+    """The gateway answers by TLS with a certificate for its name."""
     wanted, seen = case.wanted.get("gateway"), _answer(case)
     if wanted is None or seen is None:
         return skipped("no gateway is wanted" if wanted is None else UNKNOWN)
@@ -92,6 +98,7 @@ def gateway_running(case: Case) -> Verdict:
 
 
 def gateway_login(case: Case) -> Verdict:
+    """The gateway answers 401 to a request without a login."""
     wanted, seen = case.wanted.get("gateway"), _answer(case)
     if wanted is None or seen is None:
         return skipped("no gateway is wanted" if wanted is None else UNKNOWN)
@@ -149,4 +156,6 @@ def _data_writable_one(case: Case, webui: WantedWebui) -> Verdict:
 
 
 def data_writable(case: Case) -> Verdict:
+    """The data directory and those below that the webui writes belong to the user that it runs as, on a file system
+    that can be written."""
     return case.each_webui(_data_writable_one)

@@ -18,6 +18,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
 
 ROOT = Path(__file__).resolve().parents[4]
 FILES = ROOT / "roles/metrics/files"
+PAGE = ROOT / "docs" / "docsite" / "rst" / "guide_metrics.rst"
 BDF = "0000:0a:00.0"
 NAMES = {f"navilab_{metric.name}" for metric in METRICS}
 
@@ -244,10 +245,10 @@ def used(text: str) -> set[str]:
 
 
 def test_the_documentation_has_a_row_for_each() -> None:
-    text = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(navilab_\w+)` \| (\w+) \| ([^|]*)\| (.+) \|$", text, re.MULTILINE)
+    text = PAGE.read_text(encoding="utf-8")
+    rows = re.findall(r"^   \* - ``(navilab_\w+)``\n     - (\w+)\n     -(.*)\n     - (.+)$", text, re.MULTILINE)
     told = [
-        (f"navilab_{each.name}", each.kind, ", ".join(f"`{label}`" for label in each.labels), each.help)
+        (f"navilab_{each.name}", each.kind, ", ".join(f"``{label}``" for label in each.labels), each.help)
         for each in METRICS
     ]
     assert [(name, kind, labels.strip(), meaning) for name, kind, labels, meaning in rows] == told
@@ -259,7 +260,7 @@ def test_rules_and_dashboard_ask_for_what_there_is() -> None:
     asked = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
     assert asked and used("\n".join(asked)) <= NAMES
     (group,) = yaml.safe_load(rules)["groups"]
-    documented = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    documented = PAGE.read_text(encoding="utf-8")
     for rule in group["rules"]:
         assert used(rule["expr"]) <= NAMES and f"`{rule['alert']}`" in documented, rule["alert"]
         assert rule["annotations"]["summary"] and rule["annotations"]["runbook"] and rule["labels"]["severity"]
