@@ -19,11 +19,11 @@ description:
 positional: answers
 options:
   _input:
-    description: What M(navilab.webui.builder#module) has chosen.
+    description: What M(navilab.webui.builder) has chosen.
     type: dict
     required: true
   answers:
-    description: Results of M(navilab.webui.registry_published#module), one a host.
+    description: Results of M(navilab.webui.registry_published), one a host.
     type: list
     elements: dict
     required: true

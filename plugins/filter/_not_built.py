@@ -19,7 +19,7 @@ description:
 positional: lab
 options:
   _input:
-    description: What M(navilab.webui.builder#module) has chosen.
+    description: What M(navilab.webui.builder) has chosen.
     type: dict
     required: true
   lab:

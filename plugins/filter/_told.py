@@ -19,7 +19,7 @@ description:
 positional: external
 options:
   _input:
-    description: What M(navilab.webui.registry_published#module) has returned.
+    description: What M(navilab.webui.registry_published) has returned.
     type: dict
     required: true
   external:

@@ -24,12 +24,12 @@ options:
     type: dict
     required: true
   changes:
-    description: What M(navilab.webui.webui_swap#module) returned on going back.
+    description: What M(navilab.webui.webui_swap) returned on going back.
     type: list
     elements: dict
     required: true
   answers:
-    description: Results of M(navilab.webui.webui_ready#module) over the old containers, in the same order.
+    description: Results of M(navilab.webui.webui_ready) over the old containers, in the same order.
     type: list
     elements: dict
     required: true
