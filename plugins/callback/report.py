@@ -5,13 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ansible import constants as C  # noqa: N812
-from ansible.plugins.callback import CallbackBase
-from ansible_collections.navilab.webui.plugins.plugin_utils import _report
-from ansible_collections.navilab.webui.plugins.plugin_utils._report import HostReport, Kind, Step
-
 DOCUMENTATION = r"""
 name: report
 type: aggregate
@@ -28,6 +21,13 @@ requirements:
   - to be enabled by C(callbacks_enabled = navilab.webui.report) in the section C(defaults) of C(ansible.cfg), or by
     C(ANSIBLE_CALLBACKS_ENABLED=navilab.webui.report) in the environment
 """
+
+from typing import Any
+
+from ansible import constants as C  # noqa: N812
+from ansible.plugins.callback import CallbackBase
+from ansible_collections.navilab.webui.plugins.plugin_utils import _report
+from ansible_collections.navilab.webui.plugins.plugin_utils._report import HostReport, Kind, Step
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]

@@ -334,7 +334,7 @@ def _mistyped(config: Mapping[str, Any]) -> list[Conflict]:
         Conflict((key,), f"{key} has to be {what}, and is {json.dumps(value)[:80]}")
         for kind, (what, keys) in _TYPES.items()
         for key, value in config.items()
-        if key in keys and value is not None and type(value) is not kind
+        if key in keys and value is not None and value.__class__ is not kind
     ]
 
 

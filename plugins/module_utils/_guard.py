@@ -21,25 +21,26 @@ BRIDGE_OPTION = "com.docker.network.bridge.name"
 ICC_OPTION = "com.docker.network.bridge.enable_icc"
 """Whether two webuis reach each other, which no rule of ours sees where br_netfilter is not loaded."""
 TABLE = ("inet", "navilab_egress")
-# As nft lists it (1.0.6 and 1.1.3 print the same), so that a listing can be compared. Replies pass; what a container
-# begins is refused at once, to the host (input) and to all else (forward), before what Docker or others accept there.
+# As nft lists it, with tabs (1.0.6 and 1.1.3 print the same), so that a listing can be compared. Replies pass; what a
+# container begins is refused at once, to the host (input) and to all else (forward), before what Docker or others
+# accept there.
 RULES = f"""table {" ".join(TABLE)} {{
-	chain begun {{
-		ct state established,related accept
-		counter packets 0 bytes 0 reject
-	}}
+    chain begun {{
+        ct state established,related accept
+        counter packets 0 bytes 0 reject
+    }}
 
-	chain forward {{
-		type filter hook forward priority filter - 10; policy accept;
-		iifname "{BRIDGE}" jump begun
-	}}
+    chain forward {{
+        type filter hook forward priority filter - 10; policy accept;
+        iifname "{BRIDGE}" jump begun
+    }}
 
-	chain input {{
-		type filter hook input priority filter - 10; policy accept;
-		iifname "{BRIDGE}" jump begun
-	}}
+    chain input {{
+        type filter hook input priority filter - 10; policy accept;
+        iifname "{BRIDGE}" jump begun
+    }}
 }}
-"""
+""".replace("    ", "\t")
 EGRESS_RULES = "/etc/navilab/egress.nft"
 EGRESS_UNIT = "/etc/systemd/system/navilab-egress.service"
 EGRESS_ENABLED = "/etc/systemd/system/docker.service.wants/navilab-egress.service"

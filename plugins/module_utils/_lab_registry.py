@@ -52,7 +52,7 @@ def bcrypt(password: str, setting: str = "", cost: int = 10) -> str:
     if not setting:
         alphabet = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
         # The last character of a salt has two bits of its own.
-        setting = f"$2y${cost:02}$" + "".join(secrets.choice(alphabet) for _ in range(21)) + secrets.choice(".Oeu")
+        setting = f"$2y${cost:02}$" + "".join(secrets.choice(alphabet) for _each in range(21)) + secrets.choice(".Oeu")
     library = ctypes.CDLL("libcrypt.so.1")
     library.crypt.restype = ctypes.c_char_p
     library.crypt.argtypes = [ctypes.c_char_p, ctypes.c_char_p]

@@ -230,6 +230,7 @@ class _Work:
         """The part file, locked; None where another run, that was waited for, has put the file there."""
         name, waited = part_name(self.name, self.wanted.sha256), False
         while True:
+            done = 0
             descriptor = _open_part(name, self.where)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

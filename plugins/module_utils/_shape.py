@@ -34,7 +34,7 @@ def fits(value: Any, like: Any) -> bool:
         return isinstance(value, list) and all(fits(each, like[0] if like else None) for each in value)
     if like is None:
         return value is None or isinstance(value, (str, int, float))
-    return type(value) is type(like) or (isinstance(like, float) and type(value) is int)
+    return value.__class__ is like.__class__ or (isinstance(like, float) and value.__class__ is int)
 
 
 def _is(value: Any, hint: Any, names: Mapping[str, Any]) -> bool:

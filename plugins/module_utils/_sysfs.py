@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Protocol, TypeVar
 
-from ._shape import fits as fits  # others take it from here
+from ._shape import fits
 from ._types import DeviceNode
 
 UNKNOWN = "can't be known from a recorded tree"  # of a question that only a live host answers
@@ -317,7 +317,7 @@ class Tree:
     def _refused(self, inside: str) -> None:
         """Fail as it failed on the host that was recorded."""
         number = self._manifest.errors.get(inside)
-        if type(number) is int and number in errno.errorcode:
+        if number.__class__ is int and number in errno.errorcode:
             raise OSError(number, os.strerror(number))
 
     def _note_error(self, inside: str, error: OSError) -> None:

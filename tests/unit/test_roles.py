@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -51,6 +53,21 @@ def tasks(role: Path) -> list[dict[str, Any]]:
     return [task for path in files for task in flat(yaml.safe_load(path.read_text(encoding="utf-8")) or [])]
 
 
+def used(name: str, short: str) -> bool:
+    """Whether a task, template, playbook or default reads it, or a plugin, which knows it by its short name too."""
+    own = re.compile(rf"\b{name}\b(?!:)")
+    return bool(
+        own.search(texts("roles", "yml", "j2") + texts("playbooks", "yml"))
+        or re.search(rf"""\b{name}\b|["']{short}["'\]]""", texts("plugins", "py"))
+    )
+
+
+@functools.cache
+def texts(folder: str, *endings: str) -> str:
+    found = [path for ending in endings for path in sorted((ROOT / folder).rglob(f"*.{ending}"))]
+    return "\n".join(path.read_text(encoding="utf-8") for path in found if path.name != "argument_specs.yml")
+
+
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 class TestRole:
     def test_has_its_files(self, role: Path) -> None:
@@ -91,6 +108,9 @@ class TestRole:
 
     def test_variables_are_described(self, role: Path, tool: ModuleType) -> None:
         assert [name for name, spec in tool.options(role).items() if not spec.get("description")] == []
+
+    def test_variables_are_used(self, role: Path, tool: ModuleType) -> None:
+        assert [name for name in tool.options(role) if not used(name, name.removeprefix(prefixes(role)[0]))] == []
 
     def test_entry_points_have_a_file(self, role: Path, tool: ModuleType) -> None:
         assert [name for name in tool.specs(role) if not (role / "tasks" / f"{name}.yml").is_file()] == []

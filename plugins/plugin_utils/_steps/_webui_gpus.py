@@ -122,7 +122,7 @@ def _known_numbers(facts: Facts, settings: Settings) -> dict[str, int]:
     kept = (facts["records"].get("webui") or {}).get("boards")
     found: dict[str, int] = {}
     for bdf, number in kept.items() if isinstance(kept, dict) else ():
-        if type(number) is int and number > 0 and number not in found.values():
+        if number.__class__ is int and number > 0 and number not in found.values():
             found[bdf] = number
     for name, container in facts["docker"]["containers"].items():
         number = number_of(name, settings["name"])
