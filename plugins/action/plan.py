@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
+from ansible.plugins.loader import filter_loader
 from ansible.utils.display import Display
 from ansible_collections.navilab.webui.plugins.module_utils import _checks
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts
@@ -48,6 +49,9 @@ READ = ("_common", "image", "gpu_access", "docker_engine", "webui", "gateway", "
 """Roles whose variables several steps read."""
 BRINGING = ("amdgpu_dkms", "firmware")
 SAID = ("actions", "warnings")
+
+# The first filter of a collection that a template names brings all of them in: here once, else in each worker.
+filter_loader.get("navilab.webui._or_caller")
 
 
 class ActionModule(HostAction):

@@ -14,7 +14,6 @@ import re
 import stat
 from collections.abc import Sequence
 
-from ._dkms_log import explain_log, keep_log
 from ._kmod import base_directory, headers_package, modinfo, module_file, natural, stem
 from ._sysfs import Tree
 from ._types import Dkms, DkmsBuild, DkmsFailure, DkmsFile, DkmsModule, DkmsStatus, DkmsTree, ModuleInfo
@@ -163,6 +162,8 @@ def _failures(tree: Tree, home: str, version: str) -> list[DkmsFailure]:
     path = f"{home}/{version}/build/make.log"
     if not tree.is_dir(f"{home}/{version}/build"):  # nor is a file to be looked into
         return []
+    from ._dkms_log import explain_log, keep_log  # few hosts have a build that failed, and each would compile it
+
     data = tree.read_head(path, _LOG_LIMIT, keep=keep_log)
     if data is None:
         return []

@@ -15,23 +15,28 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check
 
 from . import _access, _lock
+from ._program import program
 from ._text import clean_lines, problem_lines, shown
 
 _HERE = "navilab-here"
 _PRINTED = ("module_stderr", "module_stdout")
+_WRAPPER = b"_ANSIBALLZ_WRAPPER"
+"""In what Ansible makes of a module, beside its arguments and its library; not in what discovers an interpreter."""
 
 
 class HostAction(ActionBase):  # type: ignore[misc]
     """`ask` is one module on the host; what comes back is its result, or a failure that a task may end with."""
 
     _as_file = False
+    _instead = b""
 
     def ask(
         self, module: str, arguments: Mapping[str, Any], variables: Mapping[str, Any], *, as_file: bool = False
     ) -> dict[str, Any]:
         """A module's result. `as_file` sends it as Ansible sends files, by the directory for temporary files, which
-        proves that later tasks can."""
+        proves that later tasks can. A host that is fed through a pipe gets host_info as our own program."""
         self._as_file = as_file
+        self._instead = program(arguments) if module == "host_info" else b""
         try:
             name = f"navilab.webui.{module}"
             seen: dict[str, Any] = self._execute_module(
@@ -47,7 +52,7 @@ class HostAction(ActionBase):  # type: ignore[misc]
                 return seen
             found = _access.checks(seen, self._name(variables), self._tried(seen))
         finally:
-            self._as_file = False
+            self._as_file, self._instead = False, b""
         return _said(seen, found)
 
     def take(self, lease_s: int, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,6 +65,14 @@ class HostAction(ActionBase):  # type: ignore[misc]
 
     def _is_pipelining_enabled(self, module_style: str, wrap_async: bool = False) -> bool:
         return not self._as_file and bool(super()._is_pipelining_enabled(module_style, wrap_async))
+
+    def _low_level_execute_command(
+        self, cmd: str, sudoable: bool = True, in_data: bytes | None = None, *arguments: Any, **more: Any
+    ) -> dict[str, Any]:
+        if self._instead and in_data and _WRAPPER in in_data:
+            in_data = self._instead
+        result: dict[str, Any] = super()._low_level_execute_command(cmd, sudoable, in_data, *arguments, **more)
+        return result
 
     @staticmethod
     def _name(variables: Mapping[str, Any]) -> str:

@@ -34,6 +34,8 @@ RENAMED = dict.fromkeys(
     "navilab_waive (one dict, check id to reason; that of the self-test is selftest)",
 )
 """Variables that are gone, and what took their place."""
+LAB = "navilab_lab_"
+"""So begin the variables of the embedded lab's own hosts."""
 PLAYBOOKS = ("navilab_serial", "navilab_max_fail_percentage", "navilab_recorded", "navilab_record_path", "navilab_lab")
 """Variables of the playbooks, which no role has."""
 
@@ -163,6 +165,7 @@ def misspelt(names: Iterable[str]) -> list[str]:
     ours = [*DEFAULTS, *PLAYBOOKS, *(key for role in KNOWN.values() for key in role.specs)]
     prefixes = tuple(role.prefix for role in KNOWN.values())
     strange = sorted({name for name in names if name.startswith(prefixes)}.difference(ours, RENAMED))
+    strange = [name for name in strange if not name.startswith(LAB)]
     meant = {name: difflib.get_close_matches(name, ours, n=1, cutoff=0.87) for name in strange}
     return [f"{name} is no variable of this collection: {near[0]} is" for name, near in meant.items() if near]
 

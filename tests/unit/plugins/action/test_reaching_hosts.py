@@ -84,8 +84,12 @@ SSH = {
 
 
 @pytest.fixture(scope="module")
-def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    place = tmp_path_factory.mktemp("hosts")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("hosts")
+
+
+@pytest.fixture(scope="module")
+def printed(place: Path) -> Iterator[str]:
 
     def script(name: str, text: str) -> str:
         path = place / name
@@ -119,6 +123,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     old = "ansible-core requires a minimum of Python version 3.9. Current version: 3.7.3 (default)"
     hosts["oldpython"] = {"ansible_python_interpreter": script("python3.7", says(old))}
     hosts["broken"] = {"ansible_python_interpreter": script("python3", "kill -SEGV $$\n")}
+    hosts["piped"] = {"ansible_python_interpreter": script("python-tee", f"tee {place}/sent | {sys.executable}\n")}
     hosts["homeless"] = {"ansible_remote_tmp": "/proc/nowhere"}
     hosts["notmp"] = {"ansible_pipelining": False, "ansible_remote_tmp": "/proc/nowhere"}
     lines = {name: {**base, **more} for name, more in hosts.items()}
@@ -201,3 +206,11 @@ def test_the_table_names_the_check_and_nothing_obeys_a_host(printed: str) -> Non
     assert "\x1b" not in printed and "\x07" not in printed
     # Once in Ansible's own words where they stand, and once at the end.
     assert printed.partition("PLAY RECAP")[2].count("lab ist nicht in der sudoers-Datei.") == 1
+
+
+def test_sent(printed: str, place: Path) -> None:
+    """Facts are gathered without Ansible's own library, which costs a host more than they do."""
+    assert re.search(r"^piped +: ok=1 ", printed, re.MULTILINE), printed
+    sent = (place / "sent").read_text(encoding="utf-8")
+    assert "navilab_webui" in sent
+    assert "ANSIBALLZ" not in sent
