@@ -172,9 +172,11 @@ def as_told(build: Mapping[str, Any], told: Mapping[str, Any] | None) -> dict[st
     return {"builder": build.get("builder", ""), "problems": build.get("problems") or [], **(told or {})}
 
 
-def failures(build: Mapping[str, Any], lab: Mapping[str, Any] | None) -> list[Check]:
-    """Why the hosts that need an image get none; `lab` is what the builder has told."""
-    return _webui_images.failures(_webui_images.lab_of(as_told(build, lab)))
+def failures(build: Mapping[str, Any], lab: Mapping[str, Any] | None, mirror: str = "") -> list[Check]:
+    """Why a host that needs an image gets none; `lab` is what the builder has told, `mirror` whom the host asks in place
+    of its registry: that one may serve what a registry has that is down, and the host's own plan asks it."""
+    known = _webui_images.lab_of(as_told(build, lab))
+    return [] if mirror and known["images"] else _webui_images.failures(known)
 
 
 def _recipe(tag: str) -> str:
@@ -189,7 +191,7 @@ def asked(build: Mapping[str, Any], answers: Iterable[Mapping[str, Any]]) -> dic
         if answer.get("address") and answer.get("error"):
             evidence = f"its registry {answer['address']} does not serve: {answer['error']}"
             remedy = f"run without --limit, or with {answer['item']} in it, which mends it"
-            return {"problems": [problem("registry_reachable", evidence, remedy)]}
+            return {**told(answer), "problems": [problem("registry_reachable", evidence, remedy)]}
         if answer.get("address"):
             return told(answer)
     if build["ask"] != [build["builder"]]:

@@ -104,6 +104,17 @@ def test_a_builder_outside_of_the_run_is_asked() -> None:
     assert asked(choose(offers(node1=None), LAB), [{"address": ""}]) == {}
 
 
+def test_a_mirror_is_asked_for_what_a_silent_registry_has() -> None:
+    build = choose(offers(node1=None), LAB, wanted="node1")
+    down = {"address": "10.0.0.1:5000", "error": "connection refused", "item": "node1"}
+    lab = asked(build, [{**down, "images": {f"rocm7-{RECIPE}": "sha256:1"}}])
+    assert lab["images"] == {RECIPE: "10.0.0.1:5000/navilab/webui@sha256:1"}
+    assert [check["id"] for check in failures(build, lab)] == ["registry_reachable"]
+    assert failures(build, lab, "rack:5002") == []
+    # Where nobody knows what it had, the mirror can't be asked either.
+    assert failures(build, asked(build, [down]), "rack:5002")
+
+
 def test_who_gets_no_image_is_told_whose_fault_it_is() -> None:
     build = choose(offers(), LAB)
     assert (build["needs"], failures(build, None), failures(build, {"images": {}})) == (

@@ -229,7 +229,7 @@ def test_gc_drift(served: Callable[..., Any]) -> None:
     facts["files"][files.GC_SCRIPT]["sha256"] = "0"
     found = plan(facts)
     assert (paths(found), found["writes"][0]["source"], states(found)) == ([files.GC_SCRIPT], "registry_gc.py", {})
-    assert paths(plan(served(), keep=3)) == [files.GC_CONFIG]
+    assert paths(plan(served(), keep=3)) == [files.SETTINGS]
     facts = served()
     del facts["files"][files.TIMER_ENABLED]
     assert states(plan(facts)) == {TIMER: "started"}
