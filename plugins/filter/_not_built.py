@@ -16,7 +16,7 @@ short_description: Say why hosts that need an image get none
 version_added: "0.2.0"
 description:
   - For playbooks/build.yml alone. Pure function; it reaches no host.
-positional: lab
+positional: lab, mirror
 options:
   _input:
     description: What M(navilab.webui.builder) has chosen.
@@ -26,6 +26,10 @@ options:
     description: The fact C(navilab_lab) of the builder.
     type: dict
     required: true
+  mirror:
+    description: The host's C(webui_registry_mirror).
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""

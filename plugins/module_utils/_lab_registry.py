@@ -30,6 +30,8 @@ CA, CA_KEY = f"{CONFIG}/ca.crt", f"{CONFIG}/ca.key"
 CERT, CERT_KEY = f"{CONFIG}/tls/server.crt", f"{CONFIG}/tls/server.key"
 LOGIN, HTPASSWD = f"{CONFIG}/push/config.json", f"{CONFIG}/push/htpasswd"
 ENVIRONMENT = f"{CONFIG}/environment"
+SETTINGS = f"{CONFIG}/gc.json"
+"""Says where the store is, to the garbage collection too."""
 MADE = (CA, CA_KEY, CERT, CERT_KEY, LOGIN, HTPASSWD, ENVIRONMENT)
 """What is made on the host, or comes from a secret: the record has the digest of each."""
 USER = "navilab"
@@ -110,7 +112,8 @@ def digests() -> list[str]:
 
 class Published(TypedDict):
     """`address` is what a reference begins with, `ca` PEM text, "" where the system's authorities do; `images` are
-    digests by tag, `models` SHA-256 in hex. `error` says why it does not serve; all is empty where there is none."""
+    digests by tag, `models` SHA-256 in hex. `error` says why it does not serve; what it has is read from its store
+    then, since a mirror may serve it still. All is empty where there is none."""
 
     address: str
     ca: str
@@ -153,9 +156,27 @@ def published(timeout: float = 0.0, root: str = "") -> Published:
             found["models"] = [tag for tag in _tags(serves, found["ca"], MODELS) if re.fullmatch("[0-9a-f]{64}", tag)]
         except (OSError, ValueError, http.client.HTTPException) as error:
             found["error"] = reason(error)
-        if not found["error"] or time.monotonic() >= end:
+        if not found["error"]:
             return found
+        if time.monotonic() >= end:
+            return {**found, "images": _stored(root, IMAGES), "models": list(_stored(root, MODELS))}
         time.sleep(0.5)
+
+
+def _stored(root: str, repository: str) -> dict[str, str]:
+    """The digests by tag that the store has on disk."""
+    try:
+        base = Path(f"{root}{json.loads(_text(root + SETTINGS))['store']}/docker/registry/v2")
+    except (ValueError, KeyError, TypeError):
+        return {}
+    tags = (base / "repositories" / repository / "_manifests" / "tags").glob("*/current/link")
+    found = {link.parts[-3]: _text(str(link)).strip() for link in sorted(tags)}
+    return {
+        tag: digest
+        for tag, digest in found.items()
+        if re.fullmatch("sha256:[0-9a-f]{64}", digest)
+        and (base / "blobs" / "sha256" / digest[7:9] / digest[7:] / "data").is_file()
+    }
 
 
 def _text(path: str) -> str:

@@ -13,8 +13,8 @@ author:
   - navilab.webui contributors (@navilab)
 description:
   - Reads what M(navilab.webui.plan) has found of all hosts of the play, and chooses who builds the images that some of
-    them want built - C(image_builder), else the host that has built for this lab before, else the first one that has
-    C(image_min_disk_mib) free.
+    them want built - C(image_builder), else the host that has built for this lab before, else of those that have
+    C(image_min_disk_mib) free the first with the most of the models that others lack.
   - Reaches no host, changes nothing, and runs once for a play. This is an action plugin.
 extends_documentation_fragment:
   - navilab.webui.attributes
@@ -50,6 +50,9 @@ build:
       description: Models that the builder fetches for all.
       type: list
       elements: dict
+    found:
+      description: Paths on the builder, by sha256, of those models that lie there by name and size already.
+      type: dict
     needs:
       description: Hosts that need an image to be built.
       type: list

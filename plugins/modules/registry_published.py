@@ -49,7 +49,8 @@ ca:
   type: str
 images:
   description:
-    - Digests of the images C(navilab/webui), by tag.
+    - Digests of the images C(navilab/webui), by tag. Of one that does not serve they are read from its store, as are
+      the models, since a mirror of it may serve them.
   returned: success
   type: dict
   sample:

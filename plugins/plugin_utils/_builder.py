@@ -14,30 +14,35 @@ from ansible_collections.navilab.webui.plugins.module_utils._lab_registry import
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts
 
 from ._bundle import FROM
-from ._steps import _webui_images
+from ._steps import _models, _webui_images
 from ._steps._base import Settings
+from ._steps.webui import data_dir_of
 from ._text import problem
 
 
 class Offer(TypedDict):
     """What a host needs of the builder, and what it has that makes it the builder. `free_mib` is what is free for the
-    engine and for the image role's cache, None where that is unknown; `registry` is one that it trusts already."""
+    engine and for the image role's cache, None where that is unknown; `registry` is one that it trusts already; `has`
+    are the models that lie there, paths by sha256."""
 
     builds: list[str]
     models: list[dict[str, Any]]
     builder: bool
     free_mib: int | None
     registry: str
+    has: dict[str, str]
 
 
 class Build(TypedDict):
     """The work of one builder, none where `profiles` is empty. `needs` are the hosts that need an image, `others` those
-    of them that need it from there, for which it runs the registry where `serves`; `ask` are hosts outside of the run,
-    one of which may be the builder; `problems` say why nobody builds."""
+    of them that need it from there, for which it runs the registry where `serves`; `found` are those of `models` that
+    lie on the builder already, paths by sha256; `ask` are hosts outside of the run, one of which may be the builder;
+    `problems` say why nobody builds."""
 
     builder: str
     profiles: list[str]
     models: list[dict[str, Any]]
+    found: dict[str, str]
     needs: list[str]
     others: list[str]
     serves: bool
@@ -57,6 +62,7 @@ def offer(facts: Facts, plan: Mapping[str, Any], settings: Settings) -> Offer:
         "builder": bool(facts["records"].get("registry") or facts["records"].get("image")),
         "free_mib": min(known) if known else None,
         "registry": str(trusted[0]).split("/")[-2] if trusted else "",
+        "has": _models.present(facts, settings, data_dir_of(facts, settings)),
     }
 
 
@@ -76,7 +82,7 @@ def choose(
     needy = [host for host, each in offers.items() if each["builds"]]
     found: Build = {
         "builder": "", "profiles": sorted({profile for host in needy for profile in offers[host]["builds"]}),
-        "models": [], "needs": needy, "others": [], "serves": False, "ask": [], "problems": [],
+        "models": [], "found": {}, "needs": needy, "others": [], "serves": False, "ask": [], "problems": [],
     }  # fmt: skip
     if not needy:
         return found
@@ -91,7 +97,11 @@ def choose(
     if not builder:
         found["ask"] = [host for host in addresses if host not in offers]
         fitting = [host for host, each in offers.items() if _mib(each, least_mib) >= least_mib]
-        builder = fitting[0] if fitting else ""
+        # What the builder has of the models needs no address. Of what lies on another host nothing comes there: no way
+        # leads from host to host (the registry's login stays on its host, the controller's keys with it), and through
+        # the controller each byte would pass that one's link twice.
+        wanting = {model["sha256"].lower() for each in offers.values() for model in each["models"]}
+        builder = max(fitting, key=lambda host: len(wanting & {*offers[host]["has"]})) if fitting else ""
     if not builder:
         most = max(offers, key=lambda host: _mib(offers[host]))
         free = _mib(offers[most])
@@ -115,6 +125,8 @@ def choose(
         found["models"] = list(
             {model["sha256"]: model for each in offers.values() for model in each["models"]}.values()
         )
+        sums = {model["sha256"].lower() for model in found["models"]}
+        found["found"] = {each: path for each, path in offers[builder]["has"].items() if each in sums}
     return found
 
 
@@ -172,9 +184,11 @@ def as_told(build: Mapping[str, Any], told: Mapping[str, Any] | None) -> dict[st
     return {"builder": build.get("builder", ""), "problems": build.get("problems") or [], **(told or {})}
 
 
-def failures(build: Mapping[str, Any], lab: Mapping[str, Any] | None) -> list[Check]:
-    """Why the hosts that need an image get none; `lab` is what the builder has told."""
-    return _webui_images.failures(_webui_images.lab_of(as_told(build, lab)))
+def failures(build: Mapping[str, Any], lab: Mapping[str, Any] | None, mirror: str = "") -> list[Check]:
+    """Why a host that needs an image gets none; `lab` is what the builder has told, `mirror` whom the host asks in
+    place of its registry: that one may serve what a registry has that is down, and the host's own plan asks it."""
+    known = _webui_images.lab_of(as_told(build, lab))
+    return [] if mirror and known["images"] else _webui_images.failures(known)
 
 
 def _recipe(tag: str) -> str:
@@ -189,7 +203,7 @@ def asked(build: Mapping[str, Any], answers: Iterable[Mapping[str, Any]]) -> dic
         if answer.get("address") and answer.get("error"):
             evidence = f"its registry {answer['address']} does not serve: {answer['error']}"
             remedy = f"run without --limit, or with {answer['item']} in it, which mends it"
-            return {"problems": [problem("registry_reachable", evidence, remedy)]}
+            return {**told(answer), "problems": [problem("registry_reachable", evidence, remedy)]}
         if answer.get("address"):
             return told(answer)
     if build["ask"] != [build["builder"]]:

@@ -122,7 +122,8 @@ class Change:
 @dataclass(frozen=True)
 class HostReport:
     """What is known of a host. `checks` is its last verification, `planned` whether a plan was asked for, `applied`
-    whether a step was begun, `rescued` what `conclude` found to have been taken back."""
+    whether a step was begun, `cut` what of the webuis' work was ended, `rescued` what `conclude` found to have been
+    taken back."""
 
     name: str
     step: Step = field(default_factory=Step)
@@ -135,6 +136,7 @@ class HostReport:
     instances: tuple[Instance, ...] = ()
     selftests: tuple[Selftest, ...] = ()
     changes: tuple[Change, ...] = ()
+    cut: tuple[str, ...] = ()
     reboot: tuple[str, ...] = ()
     reach: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -268,12 +270,13 @@ def ways(reports: Iterable[HostReport]) -> list[str]:
 
 
 def remarks(reports: Iterable[HostReport]) -> list[str]:
-    """What is waived and what is worth knowing on hosts that are as they should be, each once with its hosts."""
+    """What is waived and what is worth knowing on hosts that are as they should be, and what was ended on any, each
+    once with its hosts."""
     found: dict[str, list[str]] = {}
     for report in reports:
         aside = dict.fromkeys(_short(instance.aside) for instance in report.instances if instance.aside)
         said = [f"{image} is set aside; `navilab plan` says why, `navilab upgrade` tries it again" for image in aside]
-        for text in (*report.remarks, *said) if report.verified else ():
+        for text in (*report.cut, *((*report.remarks, *said) if report.verified else ())):
             found.setdefault(text, []).append(report.name)
     return [f"{', '.join(map(clean, hosts))}: {text}" for text, hosts in found.items()]
 
@@ -353,6 +356,7 @@ def _with_plan(report: HostReport, kind: Kind, result: Mapping[str, Any]) -> Hos
     return replace(
         report,
         changes=_changes(report.changes, result),
+        cut=report.cut + _cut(result),
         planned=report.planned or bool(state),
         applied=report.applied or bool(state.get("applied")),
         # A role that verifies has said them by itself.
@@ -383,6 +387,16 @@ def _changes(known: tuple[Change, ...], result: Mapping[str, Any]) -> tuple[Chan
         else each
         for each in known
         if each.name not in {change.name for change in new}
+    )
+
+
+def _cut(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """The pictures that webui_swap has waited for in vain."""
+    return tuple(
+        f"{clean(str(each.get('name')))} was drawing still after {_whole(each.get('waited'))} s "
+        "(webui_drain_timeout): its picture was stopped"
+        for each in _mappings(result.get("swaps"))
+        if each.get("drawing") is True
     )
 
 

@@ -13,12 +13,18 @@ from typing import Any, TypedDict
 
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts
 
+from .._packages import recorded
 from .._text import problem
 from ._base import Settings, file_of
 
 DAY = 86400
 CERT_LEFT, CA_LEFT = 90 * DAY, 180 * DAY
 """How long before their end certificates are made again."""
+
+
+SIGNING = ("python3-cryptography", "python3-bcrypt", "python3-cffi-backend", "python3-six")
+"""What makes certificates, with what it pulls in: of registry and gateway alike, so the record of each has those that
+came in with the other, and the last one to go takes them out."""
 
 
 class Write(TypedDict):
@@ -50,6 +56,11 @@ class Unit(TypedDict):
 
 def write(path: str, content: str, secret: str = "", mode: str = "0644", group: str = "root") -> Write:
     return {"path": path, "content": content, "secret": secret, "source": "", "mode": mode, "group": group}
+
+
+def shared(facts: Facts, other: str) -> list[str]:
+    """What came in for certificates with the other role, by its record."""
+    return [name for name in recorded(facts["records"].get(other) or {}) if name in SIGNING]
 
 
 def parents(paths: Iterable[str]) -> list[str]:

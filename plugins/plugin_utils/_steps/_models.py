@@ -110,6 +110,16 @@ def missing(facts: Facts, settings: Settings, data_dir: str) -> list[dict[str, A
     return list(found.values())
 
 
+def present(facts: Facts, settings: Settings, data_dir: str) -> dict[str, str]:
+    """The models that are there by name and size, by their sha256; who takes one looks at its content."""
+    found = {}
+    for model in _sound(settings):
+        seen = file_of(facts, path := path_of(data_dir, model))
+        if seen["kind"] == "file" and model.get("size") in (None, seen["size"]):
+            found[_sum(model)] = path
+    return found
+
+
 def cas(settings: Settings, models: Sequence[Model]) -> dict[str, str]:
     """The authorities that are trusted at addresses of their own alone; none where nothing is fetched."""
     lab = settings.get("lab") or {}

@@ -16,6 +16,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._lab_registry import
     ENVIRONMENT,
     HTPASSWD,
     LOOPBACK,
+    SETTINGS,
     endpoint,
 )
 
@@ -25,7 +26,7 @@ PACKAGE, GROUP = "docker-registry", "docker-registry"
 UNITS = "/etc/systemd/system"
 TEMPLATE = f"{UNITS}/navilab-registry@.service"
 GC_SERVICE, GC_TIMER = f"{UNITS}/navilab-registry-gc.service", f"{UNITS}/navilab-registry-gc.timer"
-GC_SCRIPT, GC_CONFIG = "/usr/local/sbin/navilab-registry-gc", f"{CONFIG}/gc.json"
+GC_SCRIPT = "/usr/local/sbin/navilab-registry-gc"
 UPSTREAM_CA = f"{CONFIG}/mirror/upstream.crt"
 RUN = "/run/navilab-registry"
 """Has a directory an instance, from its start to its end."""
@@ -200,7 +201,7 @@ def files(settings: Settings, listen: str) -> dict[str, str]:
     """The files that are wanted, with their contents, but for what is secret or made on the host."""
     wanted = ports(settings)
     found = {config_of(instance): configuration(settings, listen, instance) for instance in wanted}
-    found[GC_CONFIG] = gc_settings(settings)
+    found[SETTINGS] = gc_settings(settings)
     found[TEMPLATE] = template(settings)
     for instance in wanted:
         if instance != "pull":

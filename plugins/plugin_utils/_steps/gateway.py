@@ -35,6 +35,7 @@ from ._made import (
     CA_LEFT,
     CERT_LEFT,
     DAY,
+    SIGNING,
     Directory,
     Unit,
     Write,
@@ -45,6 +46,7 @@ from ._made import (
     parents,
     san,
     sha256,
+    shared,
     texts,
     write,
 )
@@ -480,7 +482,7 @@ def _record(facts: Facts, found: GatewayPlan, settings: Settings, record: Mappin
         brought = [*brought, *(name for name in PULLED if not is_installed(facts, name))]
     made = [each["path"] for each in found["directories"]]
     return {
-        "packages": sorted({*recorded(record), *brought}),
+        "packages": sorted({*recorded(record), *shared(facts, "registry"), *brought}),
         "directories": sorted({*texts(record, "directories"), *made}),
         "mask": found["mask"] or record.get("mask", ""),
         "port": settings["port"],
@@ -510,7 +512,8 @@ def _absent(facts: Facts, found: GatewayPlan, record: dict[str, Any]) -> Gateway
     # Whoever has unmasked it since uses it.
     theirs = bool(record.get("mask")) and not masked and is_installed(facts, _files.PACKAGE)
     nginx = [name for name in (*PACKAGES[:1], *PULLED) if not name.startswith("python3-")] if theirs else []
-    found["remove"] = [name for name in recorded(record) if is_installed(facts, name) and name not in nginx]
+    stay = [*nginx, *(SIGNING if facts["records"].get("registry") else ())]
+    found["remove"] = [name for name in recorded(record) if is_installed(facts, name) and name not in stay]
     if theirs:
         found["warnings"].append("nginx stays, since its own service is in use")
     found["actions"] += [f"remove {', '.join(found['remove'])}"] if found["remove"] else []

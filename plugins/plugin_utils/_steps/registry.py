@@ -35,6 +35,7 @@ from ._made import (
     CA_LEFT,
     CERT_LEFT,
     DAY,
+    SIGNING,
     Directory,
     Unit,
     Write,
@@ -44,6 +45,7 @@ from ._made import (
     parents,
     san,
     sha256,
+    shared,
     texts,
     write,
 )
@@ -95,7 +97,8 @@ class RegistryPlan(Plan):
 
 
 def settings(variables: Variables) -> Settings:
-    return {**variables["registry"], "now": time.time(), "bundle": variables["_common"].get("bundle")}
+    found = {**variables["registry"], "now": time.time(), "bundle": variables["_common"].get("bundle")}
+    return {**found, "gateway": variables["gateway"]["state"] == "present"}
 
 
 def wants(settings: Settings) -> Wants:
@@ -124,7 +127,7 @@ def plan(facts: Facts, settings: Settings) -> RegistryPlan:
     record = facts["records"].get("registry") or {}
     found = _empty(settings, record)
     if settings["state"] == "absent":
-        return _absent(facts, found, record)
+        return _absent(facts, found, settings, record)
     found["problems"] = _checks.failures(facts, {"only": ["systemd"]})
     found["problems"] += [*_mistaken(settings), *_taken(facts, settings, record)]
     if found["problems"]:
@@ -432,7 +435,7 @@ def _record(facts: Facts, found: RegistryPlan, settings: Settings, record: Mappi
     made = [each["path"] for each in found["directories"] if not file_of(facts, each["path"])["exists"]]
     fresh = _files.PACKAGE in brought
     return {
-        "packages": sorted({*recorded(record), *brought}),
+        "packages": sorted({*recorded(record), *shared(facts, "gateway"), *brought}),
         "files": sorted({*(record.get("files") or []), *paths} - set(found["files_absent"])),
         "directories": sorted({*texts(record, "directories"), *made} - set(found["files_absent"])),
         "mask": found["mask"] or record.get("mask", ""),
@@ -452,7 +455,7 @@ def _record(facts: Facts, found: RegistryPlan, settings: Settings, record: Mappi
     }
 
 
-def _absent(facts: Facts, found: RegistryPlan, record: dict[str, Any]) -> RegistryPlan:
+def _absent(facts: Facts, found: RegistryPlan, settings: Settings, record: dict[str, Any]) -> RegistryPlan:
     """Take out what the record calls ours."""
     found["record"] = {}
     if not record:
@@ -471,7 +474,8 @@ def _absent(facts: Facts, found: RegistryPlan, record: dict[str, Any]) -> Regist
     found["files_absent"] = [path for path in there if not any(path.startswith(f"{each}/") for each in there)]
     found["daemon_reload"] = any(path.startswith(_files.UNITS) for path in found["files_absent"])
     _say(found, "delete", [path for path in found["files_absent"] if path != _files.RUN])
-    found["remove"] = [name for name in recorded(record) if is_installed(facts, name)]
+    stay = SIGNING if settings["gateway"] and facts["records"].get("gateway") else ()
+    found["remove"] = [name for name in recorded(record) if is_installed(facts, name) and name not in stay]
     if found["remove"]:
         found["actions"].append(f"remove {', '.join(found['remove'])}")
     if record.get("mask") and file_of(facts, MASK)["kind"] == "link":

@@ -714,7 +714,15 @@ def _replaced(
     once = {image for images in ran.values() for image in images}
     brought = {*_recorded(facts, "webui"), *(image for image in _recorded(facts, "image") if image in once)} - kept
     changed = any(instance["swap"] for instance in instances) or _webui_swap.record_of(facts, "history")
-    return sorted(image for image in brought if facts["docker"]["images"].get(image)) if changed else []
+    there = [image for image in sorted(brought) if facts["docker"]["images"].get(image)] if changed else []
+    # What was built here goes by the name that it was pushed by, too: with one of them left, the engine keeps it.
+    built = [name for name in _recorded(facts, "image") if name not in kept]
+    pushed = {name for name in built for image in there if image in built and _tag(name) == _tag(image)}
+    return [*there, *sorted(pushed - {*there})]
+
+
+def _tag(name: str) -> str:
+    return name.rpartition(":")[2]
 
 
 def _recorded(facts: Facts, role: str) -> list[str]:

@@ -185,6 +185,28 @@ def test_errors_are_results(host: Any, changes: Any, instance: str, why: str) ->
     assert error.startswith(f"navilab-registry@{instance} at port ") and why in error
 
 
+def test_what_a_silent_one_has_is_read_from_its_store(host: Any, tmp_path: Path) -> None:
+    """A mirror may serve it; a tag without its manifest is none."""
+    root, _pull, _push = host(routes={"/v2/": (503, {})})
+    files = {
+        "etc/navilab/registry/gc.json": '{"store": "/srv/store"}',
+        f"srv/store/docker/registry/v2/blobs/sha256/11/{DIGEST[7:]}/data": "{}",
+    }
+    tags = {"navilab/webui": {"cpu-1": DIGEST, "cpu-gone": DIGEST.replace("1", "2"), "odd": "x"}}
+    for repository, found in {**tags, "navilab/models": {HEX: DIGEST}}.items():
+        for tag, digest in found.items():
+            link = f"srv/store/docker/registry/v2/repositories/{repository}/_manifests/tags/{tag}/current/link"
+            files[link] = digest
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    found = published(root=root)
+    assert (found["images"], found["models"]) == ({"cpu-1": DIGEST}, [HEX])
+    assert "answers 503" in found["error"]
+    (tmp_path / "etc/navilab/registry/gc.json").write_text("[]")
+    assert published(root=root)["images"] == {}
+
+
 def test_push_without_a_login_is_an_error(host: Any) -> None:
     root, _pull, push = host()
     push.routes["/v2/"] = (200, {})

@@ -9,11 +9,13 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._builder import aske
 
 LAB = {"node1": "10.0.0.1", "node2": "10.0.0.2", "node3": "10.0.0.3"}
 RECIPE = 12 * "a"
+SUM = 64 * "0"
+MODEL = {"name": "m.safetensors", "sha256": SUM}
 
 
 def offers(**changes: dict[str, Any]) -> dict[str, Any]:
     """Three hosts that want the same image; None leaves a host out of the run."""
-    whole = {"builds": ["rocm7"], "models": [], "builder": False, "free_mib": 50000, "registry": ""}
+    whole = {"builds": ["rocm7"], "models": [], "builder": False, "free_mib": 50000, "registry": "", "has": {}}
     return {host: {**whole, **changes.get(host, {})} for host in LAB if changes.get(host, {}) is not None}
 
 
@@ -23,6 +25,11 @@ def offers(**changes: dict[str, Any]) -> dict[str, Any]:
         ({}, {}, "node1", []),
         ({"node1": {"free_mib": 100}}, {}, "node2", []),
         ({"node1": {"free_mib": None}}, {}, "node1", []),  # what is unknown is no reason
+        # What the builder has of the models that others lack is not fetched.
+        ({"node1": {"models": [MODEL]}, "node3": {"has": {SUM: "/m"}}}, {}, "node3", []),
+        ({"node1": {"models": [MODEL]}, "node3": {"has": {SUM: "/m"}, "free_mib": 100}}, {}, "node1", []),
+        ({"node1": {"models": [MODEL], "builder": True}, "node3": {"has": {SUM: "/m"}}}, {}, "node1", []),
+        ({"node3": {"has": {SUM: "/m"}}}, {}, "node1", []),
         ({"node3": {"builder": True}}, {}, "node3", []),
         ({}, {"wanted": "node2"}, "node2", []),
         ({"node2": {"free_mib": 1, "builds": []}}, {"wanted": "node2"}, "node2", []),  # it has the image
@@ -50,9 +57,10 @@ def test_one_machine_needs_no_registry() -> None:
 
 
 def test_others_get_it_from_a_registry_unless_the_user_has_one() -> None:
-    model = {"name": "m.safetensors", "sha256": "0" * 64}
-    found = choose(offers(node2={"models": [model]}, node3={"models": [model]}), LAB)
-    assert (found["serves"], found["others"], found["models"]) == (True, ["node2", "node3"], [model])
+    has = {SUM: "/m", 64 * "1": "/other"}
+    found = choose(offers(node1={"has": has}, node2={"models": [MODEL]}, node3={"models": [MODEL]}), LAB)
+    assert (found["serves"], found["others"], found["models"]) == (True, ["node2", "node3"], [MODEL])
+    assert found["found"] == {SUM: "/m"}
     assert "fetches m.safetensors once" in lines(found)[1]
     assert not choose(offers(), LAB, external=True)["serves"]
 
@@ -102,6 +110,17 @@ def test_a_builder_outside_of_the_run_is_asked() -> None:
     assert (none["id"], none["remedy"]) == ("image_build", "run without --limit, or with node1 in it")
     # Another host may have been it, and is not: one of the run builds.
     assert asked(choose(offers(node1=None), LAB), [{"address": ""}]) == {}
+
+
+def test_a_mirror_is_asked_for_what_a_silent_registry_has() -> None:
+    build = choose(offers(node1=None), LAB, wanted="node1")
+    down = {"address": "10.0.0.1:5000", "error": "connection refused", "item": "node1"}
+    lab = asked(build, [{**down, "images": {f"rocm7-{RECIPE}": "sha256:1"}}])
+    assert lab["images"] == {RECIPE: "10.0.0.1:5000/navilab/webui@sha256:1"}
+    assert [check["id"] for check in failures(build, lab)] == ["registry_reachable"]
+    assert failures(build, lab, "rack:5002") == []
+    # Where nobody knows what it had, the mirror can't be asked either.
+    assert failures(build, asked(build, [down]), "rack:5002")
 
 
 def test_who_gets_no_image_is_told_whose_fault_it_is() -> None:

@@ -177,6 +177,7 @@ def test_who_brings_it_in_is_said() -> None:
         "builder": False,
         "free_mib": 1,
         "registry": "",
+        "has": {},
     }
     build = choose({"a": offer, "b": offer}, {"a": "a", "b": "b"})  # type: ignore[typeddict-item]
     assert lines(build, bundle=True) == [

@@ -374,6 +374,19 @@ def test_taken_out(served: Any, given: Given) -> None:
     assert plan(facts, given("127.0.0.1"))["actions"] == found["actions"]  # nobody wants it any more
 
 
+def test_what_makes_the_registrys_certificates_stays_while_that_does(served: Any, given: Given) -> None:
+    facts = served()
+    facts["records"]["registry"] = {"packages": ["docker-registry"]}
+    assert plan(facts, given(state="absent"))["remove"] == ["nginx", "nginx-common"]
+
+
+def test_what_came_in_with_the_registry_is_in_both_records(facts: Any, given: Given) -> None:
+    facts["records"]["registry"] = {"packages": ["docker-registry", "python3-cryptography"]}
+    facts["dpkg"]["packages"]["python3-cryptography"] = {"installed": True, "version": "1", "held": False}
+    found = plan(facts, given())["record"]["packages"]
+    assert "python3-cryptography" in found and "docker-registry" not in found
+
+
 def test_an_nginx_that_is_in_use_by_now_stays(served: Any, given: Given) -> None:
     facts = served()
     del facts["files"][gateway.MASK]

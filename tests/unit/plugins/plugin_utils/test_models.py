@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.navilab.webui.plugins.module_utils._machine import NO_FILE
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import _disk, _models, preflight, webui
 
 SUM, OTHER = "ab" * 32, "cd" * 32
@@ -35,6 +36,15 @@ def test_a_model_and_its_addresses_in_their_order(facts: Any, settings: dict[str
     assert "S3CRET" not in str(found) and "src" not in found
     facts["files"][PATH] = {"exists": True}
     assert missing(facts, settings, one) == []
+
+
+def test_what_is_there_is_known_by_name_and_size(facts: Any, settings: dict[str, Any]) -> None:
+    def present(seen: dict[str, Any], **changes: Any) -> dict[str, str]:
+        facts["files"][PATH] = {**NO_FILE, "exists": True, "kind": "file", "size": 7, **seen}
+        return _models.present(facts, {**settings, "models": [model(**changes)]}, DATA)
+
+    assert present({}) == present({}, size=7) == present({}, sha256=SUM.upper()) == {SUM: PATH}
+    assert present({}, size=8) == present({"kind": "dir"}) == {}
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ NOW = 1_800_000_000.0  # 2027-01-15
 SETTINGS: dict[str, Any] = {
     "state": "present", "address": "192.0.2.11", "listen": "", "port": 5000, "push_port": 5001, "mirror_of": "",
     "mirror_port": 5002, "mirror_ca": "", "data_dir": "/var/lib/navilab-registry", "keep": 2, "max_mib": 0,
-    "mirror_max_mib": 0, "ca_cert": "", "ca_key": "", "cert": "", "key": "", "now": NOW,
+    "mirror_max_mib": 0, "ca_cert": "", "ca_key": "", "cert": "", "key": "", "now": NOW, "gateway": True,
 }  # fmt: skip
 MIRROR = {"mirror_of": "https://registry-1.docker.io"}
 PULL, PUSH, MIRRORS = (f"navilab-registry@{name}.service" for name in ("pull", "push", "mirror"))
@@ -229,7 +229,7 @@ def test_gc_drift(served: Callable[..., Any]) -> None:
     facts["files"][files.GC_SCRIPT]["sha256"] = "0"
     found = plan(facts)
     assert (paths(found), found["writes"][0]["source"], states(found)) == ([files.GC_SCRIPT], "registry_gc.py", {})
-    assert paths(plan(served(), keep=3)) == [files.GC_CONFIG]
+    assert paths(plan(served(), keep=3)) == [files.SETTINGS]
     facts = served()
     del facts["files"][files.TIMER_ENABLED]
     assert states(plan(facts)) == {TIMER: "started"}
@@ -399,6 +399,19 @@ def test_absent_takes_out_what_came_in(served: Callable[..., Any], seen: Callabl
     assert (found["unmask"], found["account"]) == (registry.MASK, "docker-registry")
     assert found["empty_absent"] == ["/etc/navilab", registry.HOME]
     assert found["record"] == {} and found["daemon_reload"]
+
+
+def test_what_makes_the_gateways_certificates_stays_while_that_does(served: Callable[..., Any]) -> None:
+    facts = served()
+    facts["records"]["gateway"] = {"packages": ["nginx"]}
+    assert plan(facts, state="absent")["remove"] == ["docker-registry"]
+    assert plan(facts, state="absent", gateway=False)["remove"] == ["docker-registry", "python3-cryptography"]
+
+
+def test_what_came_in_with_the_gateway_is_in_both_records(own: dict[str, Any]) -> None:
+    own["records"]["gateway"] = {"packages": ["nginx", "python3-cryptography"]}
+    own["dpkg"]["packages"]["python3-cryptography"] = {"installed": True, "version": "1", "held": False}
+    assert plan(own)["record"]["packages"] == ["docker-registry", "python3-cryptography"]
 
 
 def test_absent_where_it_never_was(facts: dict[str, Any], seen: Callable[..., Any]) -> None:

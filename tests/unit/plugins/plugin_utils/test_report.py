@@ -389,6 +389,12 @@ def test_where_webuis_went_and_for_how_long_nothing_answered() -> None:
     ]
 
 
+def test_a_picture_that_was_waited_for_in_vain_is_told_whatever_came_of_its_host() -> None:
+    swaps = [{"name": "webui", "waited": 600, "drawing": True}, {"name": "webui-2", "waited": 3, "drawing": False}]
+    (line,) = _report.remarks([host(("ok", {"swaps": swaps}), ("failed", {"msg": "no"}))])
+    assert line == "h: webui was drawing still after 600 s (webui_drain_timeout): its picture was stopped"
+
+
 def test_a_host_that_keeps_an_older_image_says_so() -> None:
     plans = {"webui": {"instances": [{**INSTANCE, "aside": "r.example/webui@sha256:" + "b" * 64}]}}
     result = {"ansible_facts": {"navilab": {"plans": plans, "checks": [check("webui_healthy")]}}}

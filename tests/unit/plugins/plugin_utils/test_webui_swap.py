@@ -180,10 +180,14 @@ def test_images_of_others_stay_and_so_do_all_where_none_ever_changed(host: Any, 
 
 def test_images_that_this_host_built_go_once_they_ran(host: Any, settings: Any) -> None:
     facts = ran(host(webui=NEWER), NEWER, NEW, OLD)
-    facts["records"] |= {"image": {"images": [OLD, "navilab/webui-base:1"]}}
+    pushed = f"127.0.0.1:5001/navilab/webui:{OLD.rpartition(':')[2]}"
+    facts["records"] |= {
+        "image": {"images": [OLD, "navilab/webui-base:1", pushed, "127.0.0.1:5001/navilab/webui:other"]}
+    }
     facts["records"]["webui"]["images"] = []
     facts["docker"]["images"]["navilab/webui-base:1"] = {"id": "sha256:9", "digests": [], "size": 1}
-    assert wants(settings, facts, NEWER)["remove_images"] == [OLD]
+    # By both its names, since the engine keeps an image that has one.
+    assert wants(settings, facts, NEWER)["remove_images"] == [OLD, pushed]
 
 
 def test_a_run_that_was_cut_off_before_its_last_word_is_ended(host: Any, settings: Any) -> None:
