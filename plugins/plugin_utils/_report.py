@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from ansible_collections.navilab.webui.plugins.module_utils._commands import command
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check
 from ansible_collections.navilab.webui.plugins.plugin_utils import _access
 from ansible_collections.navilab.webui.plugins.plugin_utils._access import BLAND, CONNECT, WRAPPING
@@ -272,7 +273,9 @@ def remarks(reports: Iterable[HostReport]) -> list[str]:
     found: dict[str, list[str]] = {}
     for report in reports:
         aside = dict.fromkeys(_short(instance.aside) for instance in report.instances if instance.aside)
-        said = [f"{image} is set aside; `navilab plan` says why, `navilab upgrade` tries it again" for image in aside]
+        said = [
+            f"{image} is set aside; {command('plan')} says why, {command('upgrade')} tries it again" for image in aside
+        ]
         for text in (*report.remarks, *said) if report.verified else ():
             found.setdefault(text, []).append(report.name)
     return [f"{', '.join(map(clean, hosts))}: {text}" for text, hosts in found.items()]
