@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.navilab.webui.plugins.module_utils._commands import CHECKOUT, DRIVER, command, run_site
+
 from navilab import cli
 
 ROOT = Path(__file__).resolve().parents[4]
-STRAY = re.compile(r"\./navilab\b|\bsite\.yml|\bplaybooks/\w+\.yml|`navilab |\bnavilab (?:site|plan|verify|upgrade|record)\b")
+STRAY = re.compile(
+    r"\./navilab\b|\bsite\.yml|\bplaybooks/\w+\.yml|`navilab |\bnavilab (?:site|plan|verify|upgrade|record)\b"
+)
 DOCUMENTS = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 
 
