@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -223,3 +226,13 @@ def test_record_is_of_one_host_into_one_file(monkeypatch: pytest.MonkeyPatch) ->
     assert (job.command, job.playbook.name) == ("record", "record.yml")
     path = json.dumps({"navilab_record_path": str(Path("some where.tar.gz").absolute())})
     assert job.arguments == ("--inventory=x", "--limit=lab:&node1", f"--extra-vars={path}")
+
+
+def test_a_reader_who_has_enough_is_no_error() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "navilab", "completion", "fish"]  # more than a buffer of it
+    environment = os.environ | {"PYTHONPATH": f"{cli.ROOT}/src:{cli.ROOT}/collections"}
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False, env=environment)
+    os.close(write)
+    assert done.stderr == ""
