@@ -148,7 +148,9 @@ class ActionModule(HostAction):
         foresees = bool(acts and connection.check_mode and "verify" not in plans)
         # Of a failure a user is shown all that is in it; what tests have found is kept in any case.
         if not problems or arguments["selftests"]:
-            result.update(ansible_facts={"navilab": navilab}, changed=foresees, applies=applies)
+            verified = bool(navilab["converged"] and checks and not arguments["partial"])
+            grouped = {"navilab_known": _grouped(facts, known["plans"]), "navilab_verified": verified}
+            result.update(ansible_facts={"navilab": navilab, **grouped}, changed=foresees, applies=applies)
         if len(plans) == 1 and not (problems and applies):
             result["plan"] = _sayable(next(iter(plans.values())))
         return result
@@ -291,6 +293,16 @@ def _fact(known: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, A
         "interrupted": facts["dpkg"]["interrupted"],
         "boards": [{key: board[key] for key in ("bdf", "name", "supported")} for board in facts["boards"]],
         "selftests": facts["records"].get("selftest") or {},
+    }
+
+
+def _grouped(facts: Facts, plans: Mapping[str, Any]) -> dict[str, Any]:
+    """The fact `navilab_known`, which inventories group hosts by and which a file keeps: see plugins/cache/known.py."""
+    boards = [board for board in facts["boards"] if board["supported"]]
+    return {
+        "gfx_targets": sorted({str(board["gfx_target"]) for board in boards}),
+        "vram_gib": sorted({round(board["vram_mib"] / 1024) for board in boards if board["vram_mib"]}),
+        "needs_reboot": bool(plans.get("reboot", {}).get("required")),
     }
 
 

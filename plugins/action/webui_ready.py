@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from ansible.utils.display import Display
+from ansible_collections.navilab.webui.plugins.module_utils._commands import run_site
 from ansible_collections.navilab.webui.plugins.module_utils._ready import ARGUMENTS
 from ansible_collections.navilab.webui.plugins.plugin_utils._action import HostAction
 from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean, problem, problem_lines, shown
@@ -58,7 +59,7 @@ class ActionModule(HostAction):
 
 
 def _failed(result: dict[str, Any], seen: dict[str, Any], name: str, why: str) -> dict[str, Any]:
-    remedy = "run site.yml --tags webui"
+    remedy = run_site("webui")
     if seen["log"]:
         remedy = f"read the end of its log (`docker logs {name}` has all of it), then {remedy}"
     checks = [problem("webui_healthy", why, remedy)]

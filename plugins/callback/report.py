@@ -42,9 +42,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         super().__init__()
         self._play = ""
         self._reports: dict[str, HostReport] = {}
+        self._manager: Any = None
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         self._play = play.get_name().strip()
+        self._manager = play.get_variable_manager()
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         name, action = host.get_name(), getattr(task, "resolved_action", None) or task.action
@@ -69,6 +71,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             reports.append(_report.conclude(report, counts["failures"], counts["unreachable"]))
         if not _report.is_ours(reports):
             return
+        self._remember(reports)
         if causes := _report.causes(reports):
             self._display.display("\n".join(["", *causes]), color=C.COLOR_ERROR)
         if table := _report.tables(reports):
@@ -77,6 +80,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._display.display("\n".join(["", *remarks]))
         if ways := _report.ways(reports):
             self._display.display("\n".join(["", *ways]))
+
+    def _remember(self, reports: list[HostReport]) -> None:
+        """A failure takes no facts along: a host that was good before is so no more, for an inventory that groups."""
+        for report in reports:
+            if report.failures and self._manager:
+                self._manager.set_host_facts(report.name, {"navilab_verified": False})
 
     def _report(self, name: str) -> HostReport:
         return self._reports.get(name) or HostReport(name)

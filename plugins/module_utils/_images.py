@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import re
 
+from ._commands import command, run_site
+
 _HERE = re.compile(
     r"error creating overlay mount to \S+: (?:no such file or directory|invalid argument)"
     r"|\b(?:l?stat|readlink|open|mkdir) /\S*/(?:overlay2|fuse-overlayfs|image)/\S*: "
@@ -44,7 +46,7 @@ def remedy(image: str, container: str = "") -> str:
     """How a person mends the engine's copy."""
     users = f"docker rm {container}" if container else "docker rm the containers that use it"
     return (
-        f"{users}, docker image rm {image}, then run site.yml --tags webui, which pulls it again (a pull alone takes "
+        f"{users}, docker image rm {image}, then {run_site('webui')}, which pulls it again (a pull alone takes "
         "the damaged layer for present); if it stays, remove the other images that share the layer too, and see "
         "`dmesg` for a failing disk"
     )
@@ -60,9 +62,9 @@ def registry_remedy(image: str, said: str = "") -> str:
         blob = f"/var/lib/navilab-registry/store/docker/registry/v2/blobs/sha256/{layer[1][:2]}/{layer[1]}"
         return (
             f"on {image.partition('/')[0].rpartition(':')[0]}: rm -r {blob} (below registry_data_dir, if that is set), "
-            "systemctl restart 'navilab-registry@*', then run site.yml, which has the layer pushed again"
+            f"systemctl restart 'navilab-registry@*', then {run_site()}, which has the layer pushed again"
         )
     return (
         f"docker image rm {image} if it is there, and run again; if it stays, the registry's copy is damaged: push it "
-        "again (playbooks/image.yml does), or name another in webui_images"
+        f"again ({command('image')} does), or name another in webui_images"
     )

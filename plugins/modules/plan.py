@@ -105,7 +105,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ansible_facts:
   description:
-    - The fact C(navilab) of the host.
+    - Facts of the host.
   returned: success
   type: dict
   contains:
@@ -121,6 +121,15 @@ ansible_facts:
         - C(held) tells whether this run holds the host.
         - C(checks) are those of the step V(verify), where nothing is to be done or O(apply) is set.
       type: dict
+    navilab_known:
+      description:
+        - What an inventory can group hosts by, with P(navilab.webui.known#cache). C(gfx_targets) and C(vram_gib) are of
+          the supported GPUs, C(needs_reboot) tells whether a reboot is due.
+      type: dict
+    navilab_verified:
+      description:
+        - Whether nothing is to be done, and all checks passed or are waived.
+      type: bool
 plan:
   description:
     - The plan of the only step.

@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict
 
+from ansible_collections.navilab.webui.plugins.module_utils._commands import fqcn
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check
 
 from ._text import problem
 
 INDEX = "bundle.json"
 FROM = " from the bundle"
-_AGAIN = "copy it again from where playbooks/bundle.yml made it, or have that make it again"
+_AGAIN = f"copy it again from where {fqcn('bundle')} made it, or have that make it again"
 _CHUNK = 1 << 20
 
 
@@ -62,10 +63,10 @@ def read(path: str) -> tuple[Bundle | None, list[Check]]:
         files = {str(name): File(size=int(of["size"]), sha256=str(of["sha256"])) for name, of in found["files"].items()}
         packages = {str(suite): [*map(str, names)] for suite, names in found["packages"].items()}
     except OSError as error:
-        remedy = "name the whole directory that playbooks/bundle.yml has made, as the controller has it"
+        remedy = f"name the whole directory that {fqcn('bundle')} has made, as the controller has it"
         return None, [problem("bundle", f"navilab_bundle is {path}: {INDEX}: {error.strerror}", remedy)]
     except (ValueError, KeyError, TypeError, AttributeError):
-        return None, [problem("bundle", f"{path}/{INDEX} is none of playbooks/bundle.yml", _AGAIN)]
+        return None, [problem("bundle", f"{path}/{INDEX} is none that {fqcn('bundle')} has made", _AGAIN)]
     wrong = [why for name, of in files.items() for why in [_unlike(Path(path, name), of["size"])] if why]
     problems = [problem("bundle", f"{path} is not whole: {'; '.join(wrong)}", _AGAIN)] if wrong else []
     return Bundle(path=path, files=files, packages=packages), problems

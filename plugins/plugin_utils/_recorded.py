@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.navilab.webui.plugins.module_utils import _answers, _sysfs
+from ansible_collections.navilab.webui.plugins.module_utils._commands import command
 from ansible_collections.navilab.webui.plugins.module_utils._gather import gather
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check
 
@@ -54,7 +55,7 @@ class Recorded(NamedTuple):
         if self.unusable:
             why = self.unusable.removeprefix("root: ")
             evidence = why if self.path in why else f"{self.path}: {why}"
-            return [problem("recording", evidence, "take a file that navilab record wrote, or its directory")]
+            return [problem("recording", evidence, f"take a file that {command('record')} wrote, or its directory")]
         return []
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from ansible_collections.navilab.webui.plugins.module_utils._commands import command
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check
 from ansible_collections.navilab.webui.plugins.plugin_utils import _access
 from ansible_collections.navilab.webui.plugins.plugin_utils._access import BLAND, CONNECT, WRAPPING
@@ -254,14 +255,14 @@ def is_ours(reports: Iterable[HostReport]) -> bool:
     )
 
 
-def tables(reports: Iterable[HostReport]) -> str:
-    """The table that the run is about; empty where nothing was planned."""
+def tables(reports: Iterable[HostReport], width: int | None = None) -> str:
+    """The table that the run is about; empty where nothing was planned. `width` is that of a terminal."""
     shown = [report for report in reports if report.shown]
     if any(report.selftested for report in shown):
-        return selftest_table(shown)
-    parts = [table(shown)] if any(report.planned or report.checks for report in shown) else []
+        return selftest_table(shown, width)
+    parts = [table(shown, width)] if any(report.planned or report.checks for report in shown) else []
     changes = [(report.name, change) for report in shown for change in report.changes]
-    return "\n\n".join([*parts, *([_lay_out([CHANGE_HEADER, *_change_rows(changes)])] if changes else [])])
+    return "\n\n".join([*parts, *([_lay_out([CHANGE_HEADER, *_change_rows(changes)], width)] if changes else [])])
 
 
 def ways(reports: Iterable[HostReport]) -> list[str]:
@@ -275,23 +276,25 @@ def remarks(reports: Iterable[HostReport]) -> list[str]:
     found: dict[str, list[str]] = {}
     for report in reports:
         aside = dict.fromkeys(_short(instance.aside) for instance in report.instances if instance.aside)
-        said = [f"{image} is set aside; `navilab plan` says why, `navilab upgrade` tries it again" for image in aside]
+        said = [
+            f"{image} is set aside; {command('plan')} says why, {command('upgrade')} tries it again" for image in aside
+        ]
         for text in (*report.cut, *((*report.remarks, *said) if report.verified else ())):
             found.setdefault(text, []).append(report.name)
     return [f"{', '.join(map(clean, hosts))}: {text}" for text, hosts in found.items()]
 
 
-def table(reports: Iterable[HostReport]) -> str:
+def table(reports: Iterable[HostReport], width: int | None = None) -> str:
     """One row a webui, or a host that has none."""
-    return _lay_out([HEADER, *(row for report in reports for row in _rows(report))])
+    return _lay_out([HEADER, *(row for report in reports for row in _rows(report))], width)
 
 
-def selftest_table(reports: Iterable[HostReport]) -> str:
+def selftest_table(reports: Iterable[HostReport], width: int | None = None) -> str:
     """One row a tested image and board."""
-    return _lay_out([SELFTEST_HEADER, *(row for report in reports for row in _selftest_rows(report))])
+    return _lay_out([SELFTEST_HEADER, *(row for report in reports for row in _selftest_rows(report))], width)
 
 
-def checks_table(reports: Iterable[HostReport]) -> str:
+def checks_table(reports: Iterable[HostReport], width: int | None = None) -> str:
     """One row a check, whole."""
     return _lay_out(
         [
@@ -301,7 +304,8 @@ def checks_table(reports: Iterable[HostReport]) -> str:
                 for report in reports
                 for check in report.all_checks
             ),
-        ]
+        ],
+        width,
     )
 
 
@@ -523,10 +527,16 @@ def _selftest_rows(report: HostReport) -> list[tuple[str, ...]]:
     return rows + [(report.name, "-", "-", "-", "-", text) for text in untested]
 
 
-def _lay_out(rows: Sequence[tuple[str, ...]]) -> str:
-    """Columns as wide as their widest cell."""
+def _lay_out(rows: Sequence[tuple[str, ...]], width: int | None = None) -> str:
+    """Columns as wide as their widest cell; where a terminal is narrower than that, a block of lines a row."""
     cells = [tuple(map(clean, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells)]
+    if width and sum(widths) + 2 * (len(widths) - 1) > width:
+        names, indent = cells[0], max(map(len, cells[0]))
+        return "\n".join(
+            "\n".join([row[0], *(f"  {name.ljust(indent)}  {cell}" for name, cell in zip(names[1:], row[1:]))])
+            for row in cells[1:]
+        )
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in cells)
 
 

@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.navilab.webui.plugins.module_utils._commands import run_site
 from ansible_collections.navilab.webui.plugins.module_utils._driver import lines_of
 from ansible_collections.navilab.webui.plugins.module_utils._types import Board, Facts, SelftestVerdict
 
@@ -124,7 +125,7 @@ def is_evidence(decision: Mapping[str, Any]) -> bool:
 def check(entry: Mapping[str, Any] | None, reason: str = "") -> SelftestVerdict:
     """The entry as a check's verdict; `reason` says why no test is wanted."""
     if reason or entry is None:
-        reason = reason or "not tested with this image, driver and board: run site.yml --tags webui"
+        reason = reason or f"not tested with this image, driver and board: {run_site('webui')}"
         return {"status": "skipped", "evidence": "", "remedy": "", "note": "", "reason": reason}
     precision = f"{entry['precision']} precision, " if entry["usable"] else ""
     simulated = " (simulated)" if entry["simulated"] else ""

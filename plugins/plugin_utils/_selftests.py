@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from ansible_collections.navilab.webui.plugins.module_utils._commands import command
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts
 
 from . import _damage, _selftest_record
@@ -66,8 +67,8 @@ def _not_run(test: Mapping[str, Any], said: str) -> Check:
     return _problem(
         test,
         f"the self-test could not be run: {words}",
-        f"mend what stands there; an image without {_selftest_record.SCRIPT} needs another (playbooks/image.yml builds "
-        "one) or a reason to do without in navilab_waive ({selftest: reason})",
+        f"mend what stands there; an image without {_selftest_record.SCRIPT} needs another ({command('image')} "
+        "builds one) or a reason to do without in navilab_waive ({selftest: reason})",
     )
 
 

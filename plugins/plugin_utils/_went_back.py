@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.navilab.webui.plugins.module_utils._commands import command
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check
 
 from ._text import clean, problem
@@ -30,7 +31,7 @@ def went_back(
             silence = f", after {seconds} s without an answer" if seconds is not None else ""
             evidence += f"; {old} runs again{silence}"
             remedy = "correct the settings that were changed" if new == old else "name another image, or mend this one"
-            remedy += "; `navilab upgrade` tries it again" if new != old else ""
+            remedy += f"; {command('upgrade')} tries it again" if new != old else ""
         else:
             said = "; ".join(check["evidence"] for check in answer.get("checks") or []) or answer.get("msg") or ""
             evidence += f"; and {old}, which it had before, does not answer either: {clean(str(said))}"

@@ -9,9 +9,11 @@ import itertools
 import json
 import os
 import re
+import shutil
 import sys
+import textwrap
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
@@ -36,6 +38,13 @@ PLAYBOOKS = {
     "plan": ("playbooks/plan.yml", "show what `site` would decide for each host"),
     "remove": ("playbooks/remove.yml", "take out what `site` put in; data stays"),
 }
+PAGE = {
+    "see it work, without a machine of yours": ("lab",),
+    "begin with your own machines": ("init", "inventory", "plan", "site"),
+    "look after them": ("verify", "report", "selftest", "upgrade", "rollback", "remove"),
+    "more": ("image", "record", "completion"),
+}
+"""The commands as --help groups them."""
 REPORTED = ("site", "verify")
 JUDGES = ("plan", "verify")
 """Commands that change nothing, for which a recording does."""
@@ -58,14 +67,64 @@ class UsageError(Exception):
 class Parser(argparse.ArgumentParser):
     """argparse with the exit code of sysexits.h: 2 means a failed host here."""
 
+    commands: Any = None
+    """Of one that has commands, what add_subparsers gave."""
+
+    def hold_commands(self) -> Any:
+        """Take commands; without one its page is shown."""
+        self.commands = self.add_subparsers(metavar="COMMAND", parser_class=Parser)
+        self.set_defaults(run=self._without_command)
+        return self.commands
+
+    def chosen(self, words: Sequence[str]) -> Parser:
+        """The parser of the command that words name, as far as they name one."""
+        known = self.commands.choices if self.commands else {}
+        for index, word in enumerate(words):
+            if word in known:
+                found: Parser = known[word]
+                return found.chosen(words[index + 1 :])
+        return self
+
+    def _without_command(self, _arguments: argparse.Namespace) -> int:
+        self.print_help()
+        return Exit.USAGE
+
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
         self.exit(Exit.USAGE, f"{self.prog}: {message}\n")
 
 
+class TopParser(Parser):
+    """The whole command line, whose page groups the commands."""
+
+    def format_help(self) -> str:
+        width = min(shutil.get_terminal_size().columns, 100)
+        return "\n".join([*self._page(width), ""])
+
+    def _page(self, width: int) -> Iterator[str]:
+        purposes = {action.dest: action.help or "" for action in self.commands._choices_actions}
+        indent = max(map(len, purposes)) + 5
+        yield from textwrap.wrap(self.description or "", width)
+        yield "\nusage: navilab COMMAND [OPTIONS]"
+        for title, names in PAGE.items():
+            yield f"\n{title}"
+            for name in names:
+                if name in purposes:
+                    lines = textwrap.wrap(purposes[name], width - indent) or [""]
+                    yield f"   {name}".ljust(indent) + lines[0]
+                    yield from (" " * indent + line for line in lines[1:])
+        yield "\n`navilab COMMAND --help` tells the options of one.\n\nexit codes:"
+        for code in Exit:
+            yield from textwrap.wrap(f"{code.value:>5}  {code.meaning}", width, subsequent_indent=" " * 7)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out a command line; the exit code, which --help explains."""
-    arguments = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    top = parser()
+    arguments, unknown = top.parse_known_args(words)
+    if unknown:  # argparse would show the usage of the whole
+        top.chosen(words).error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return int(arguments.run(arguments))
     except UsageError as error:
@@ -73,28 +132,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.USAGE
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
+    except BrokenPipeError:  # who read it, read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.INTERNAL
     except Exception:
         traceback.print_exc()
         print("navilab: internal error, please report it with the lines above", file=sys.stderr)
         return Exit.INTERNAL
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The whole command line."""
-    top = Parser(
+    top = TopParser(
         prog="navilab",
         description="Debian machines with an AMD Navi 1x board become Stable Diffusion webui servers.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"navilab {__version__}")
-    commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    commands = top.hold_commands()
     for name, (playbook, purpose) in PLAYBOOKS.items():
         _add_playbook(commands, name, playbook, purpose)
     _add_record(commands)
     _add_report(commands)
     _add_inventory(commands)
     _add_image(commands)
+    _add_completion(commands)
     try:
         from navilab.lab.cli import add_parser
     except ModuleNotFoundError as error:
@@ -122,10 +183,9 @@ def _add_playbook(commands: Any, name: str, playbook: str, purpose: str) -> None
             help="write a page about this run there, and its JSON beside it")  # fmt: skip
     if name == "verify":
         command.add_argument("--checks", action="store_true", help="show each check of each host")
-    if name in ("plan", "verify", "selftest"):
-        command.add_argument("--json", action="store_true", help="print one JSON document, progress on stderr")
+    command.add_argument("--json", action="store_true", help="print one JSON document, progress on stderr")
     command.set_defaults(
-        run=run_playbook, command=command.prog.removeprefix("navilab "), playbook=playbook, json=False, recorded=[],
+        run=run_playbook, command=command.prog.removeprefix("navilab "), playbook=playbook, recorded=[],
         report=None, checks=False,
     )  # fmt: skip
 
@@ -177,10 +237,11 @@ def _add_inventory(commands: Any) -> None:
     start.set_defaults(run=_init)
     purpose = "look for what is wrong in an inventory: hosts that are one machine, misspelt variables, unknown names"
     top = commands.add_parser("inventory", help="check the inventory", description="about the inventory")
-    words = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    words = top.hold_commands()
     check = words.add_parser("check", help=purpose, description=purpose)
     check.add_argument("-i", "--inventory", action="append", default=[], metavar="PATH",
         help="inventory (default: inventory/lab, else inventory/sim while the embedded lab is up)")  # fmt: skip
+    check.add_argument("--json", action="store_true", help="as JSON: a list of what is wrong")
     check.set_defaults(run=_check_inventory)
 
 
@@ -202,7 +263,7 @@ def _check_inventory(arguments: argparse.Namespace) -> int:
     from navilab import inventory
 
     wrong = inventory.check(arguments.inventory or [str(default_inventory())])
-    print("\n".join(wrong) or "nothing wrong was found")
+    print(json.dumps(wrong, indent=2) if arguments.json else "\n".join(wrong) or "nothing wrong was found")
     return Exit.FAILED if wrong else Exit.OK
 
 
@@ -224,7 +285,7 @@ def _write_report(directory: Path, path: Path) -> bool:
 def _add_image(commands: Any) -> None:
     purpose = "the webui's image: build it, inspect it"
     top = commands.add_parser("image", help=purpose, description=purpose)
-    words = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    words = top.hold_commands()
     _add_playbook(words, "build", *BUILD)
     purpose = "show what it weighs, by layer and by package, against the original's"
     inspect = words.add_parser("inspect", help=purpose, description=purpose)
@@ -237,6 +298,28 @@ def _inspect_image(arguments: argparse.Namespace) -> int:
     from navilab import image
 
     return image.show(arguments.image, as_json=arguments.json)
+
+
+def _add_completion(commands: Any) -> None:
+    purpose = "print the completion script of a shell"
+    command = commands.add_parser(
+        "completion",
+        help=purpose,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=f"""{purpose}, which knows ./navilab, too:
+  bash: source <(./navilab completion bash)
+  zsh:  source <(./navilab completion zsh), after compinit
+  fish: ./navilab completion fish | source""",
+    )
+    command.add_argument("shell", choices=("bash", "zsh", "fish"), metavar="SHELL", help="bash, zsh or fish")
+    command.set_defaults(run=_completion)
+
+
+def _completion(arguments: argparse.Namespace) -> int:
+    from navilab import completion
+
+    print(completion.script(arguments.shell, parser()), end="")
+    return Exit.OK
 
 
 def run_playbook(arguments: argparse.Namespace) -> int:

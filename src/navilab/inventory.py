@@ -52,12 +52,13 @@ def init(target: Path) -> list[Path]:
     (target / "group_vars").mkdir(parents=True)
     names = (name for name in map("node{:02}".format, itertools.count(1)) if name not in machines)
     lines = "\n".join(f"    {_host(machine, names)}" for machine in machines)
-    hosts, common = target / "hosts.yml", target / "group_vars" / "all.yml"
+    hosts, common, groups = target / "hosts.yml", target / "group_vars" / "all.yml", target / "zz_constructed.yml"
     hosts.write_text(HOSTS.format(hosts=lines, account=account), encoding="utf-8")
     text = EXAMPLE.joinpath("group_vars", "all.yml").read_text(encoding="utf-8")
     common.write_text(
         text.replace("# navilab_reboot_ok: true", f"navilab_reboot_ok: {_yaml(reboot)}"), encoding="utf-8"
     )
+    groups.write_text(EXAMPLE.joinpath(groups.name).read_text(encoding="utf-8"), encoding="utf-8")
     give_to_owner(target)
     return [hosts, common]
 

@@ -35,6 +35,9 @@ ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / ".navilab" / "runs"
 """Where each run leaves its log and its events."""
 
+KNOWN = ROOT / ".navilab" / "known"
+"""What inventories group hosts by, as ansible.cfg says."""
+
 REPORT = "navilab.webui.report"
 """The callback that says at the end what came of each host."""
 
@@ -183,7 +186,7 @@ def run(
             passwords=dict(job.passwords) or None,
             envvars=environment(os.environ),
             suppress_env_files=True,  # passwords stay in memory
-            fact_cache_type="memory",
+            fact_cache_type="memory",  # of runner's own kinds: ansible.cfg decides
             quiet=True,
             event_handler=on_event,
             cancel_callback=stop,
@@ -201,6 +204,8 @@ def run(
             for each in (runs.parent, runs, runs / "latest"):
                 give_to_owner(each, deep=False)
             give_to_owner(directory)
+            if KNOWN.exists():
+                give_to_owner(KNOWN)
     return Outcome(state, rc, directory, interrupted=stop.requests > 0)
 
 

@@ -112,10 +112,11 @@ class Screen:
                 if head:
                     self._print(f"\n{head}", STYLE[host.status])
                     self._print("\n".join(rows))
-            if table := tables(run.reports):
+            width = self._console.width if self._console.is_terminal else None
+            if table := tables(run.reports, width):
                 self._print(f"\n{table}")
             if self._checks:
-                self._print(f"\n{checks_table(run.reports)}")
+                self._print(f"\n{checks_table(run.reports, width)}")
             if checks := [check for report in run.reports for check in report.checks]:
                 self._print(f"\n{counted(checks)}")
             if lines := remarks(run.reports):

@@ -20,6 +20,7 @@ KINDS = {
     "module": "plugins/modules",
     "filter": "plugins/filter",
     "callback": "plugins/callback",
+    "cache": "plugins/cache",
     "test": "plugins/test",
     "lookup": "plugins/lookup",
 }

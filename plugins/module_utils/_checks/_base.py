@@ -11,7 +11,6 @@ from typing import NamedTuple
 from .._sysfs import UNKNOWN
 from .._types import Board, Container, DeviceNode, DrmNode, Facts, KfdNode, Status, Wanted, WantedWebui
 
-SITE = "run site.yml --tags {0}"
 HIDDEN = (
     "the device cgroup of this container or unit hides the GPU: pass its render node on (--device={0}), "
     "or drop DevicePolicy= from the unit"

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+from .._commands import run_site
 from .._dkms import built_version, failure_remedy, missing_builds, newest
 from .._driver import lines_of
 from .._kmod import headers_package, without_graphics
 from .._signatures import refuses_unsigned
 from .._sysfs import UNKNOWN
 from .._types import Board
-from ._base import SITE, Case, Verdict, failed, last, ok, skipped, udev, unusable
+from ._base import Case, Verdict, failed, last, ok, skipped, udev, unusable
 
 
 def log_of(case: Case, kind: str, board: Board | None = None) -> list[str]:
@@ -66,7 +67,7 @@ def _not_built(case: Case, version: str, kernel: str) -> Verdict:
     why = "" if kernel in case.facts["kernel"]["headers"] else ", whose headers are missing"
     return failed(
         f"amdgpu-dkms {version} is not installed for {kernel}, the newest kernel{why}",
-        f"{SITE.format('amdgpu_dkms')} before the next boot, or apt-get install {headers_package(kernel)} and "
+        f"{run_site('amdgpu_dkms')} before the next boot, or apt-get install {headers_package(kernel)} and "
         f"dkms install -m amdgpu -v {version} -k {kernel}",
     )
 
@@ -135,7 +136,7 @@ def why_no_driver(case: Case, board: Board | None = None) -> tuple[str, str]:
         )
     failed = last(log_of(case, "firmware_failed", board))
     if failed:
-        return f"the kernel says: {failed}", f"{SITE.format('firmware')}, then reboot"
+        return f"the kernel says: {failed}", f"{run_site('firmware')}, then reboot"
     return "", ""
 
 

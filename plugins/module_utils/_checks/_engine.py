@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from .._commands import run_site
 from .._engines import obstacle
 from .._images import damaged, remedy
 from .._sysfs import UNKNOWN
 from .._types import WantedWebui
-from ._base import SITE, Case, Verdict, failed, ok, skipped
+from ._base import Case, Verdict, failed, ok, skipped
 
 
 def docker_engine(case: Case) -> Verdict:
@@ -17,7 +18,7 @@ def docker_engine(case: Case) -> Verdict:
     docker = case.facts["docker"]
     if not case.complete:
         return skipped(UNKNOWN)
-    site = SITE.format("docker_engine")
+    site = run_site("docker_engine")
     found = obstacle(docker)
     if found:
         return failed(*found)
@@ -46,7 +47,7 @@ def docker_engine(case: Case) -> Verdict:
 
 def _container_running_one(case: Case, webui: WantedWebui) -> Verdict:
     name, container, docker = webui["name"], case.container(webui), case.facts["docker"]
-    site, log = SITE.format("webui"), f"`docker logs --tail 50 {webui['name']}`"
+    site, log = run_site("webui"), f"`docker logs --tail 50 {webui['name']}`"
     if container is None:
         if docker["error"] == UNKNOWN:
             return skipped(UNKNOWN)
@@ -101,7 +102,7 @@ def _container_sees_gpu_one(case: Case, webui: WantedWebui) -> Verdict:
     access = container["access"]
     if access is None:
         return skipped("the container's process can be seen by root alone")
-    site = SITE.format("webui")
+    site = run_site("webui")
     for path in devices:
         seen = access["devices"].get(path)
         if seen is None or not seen["exists"]:

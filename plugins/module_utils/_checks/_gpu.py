@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from .._boards import LOWVRAM_BELOW_MIB
 from .._boards import firmware_files as files_of
+from .._commands import run_site
 from .._firmware import component_for
 from .._sysfs import UNKNOWN
 from .._types import Board
-from ._base import HIDDEN, SITE, Case, Verdict, failed, last, named, ok, skipped, unreadable_nodes, why_unused
+from ._base import HIDDEN, Case, Verdict, failed, last, named, ok, skipped, unreadable_nodes, why_unused
 from ._driver import log_of
 
 VRAM_MIN_MIB = 2048
@@ -65,11 +66,11 @@ def firmware_files(case: Case) -> Verdict:
         failures = last(log_of(case, "firmware_failed"))
         return failed(
             f"{', '.join(missing)} missing in {directory}" + (f"; the kernel says: {failures}" if failures else ""),
-            f"{SITE.format('firmware')} (it installs firmware-amd-graphics from Debian's {component}), then reboot",
+            f"{run_site('firmware')} (it installs firmware-amd-graphics from Debian's {component}), then reboot",
         )
     note = ""
     if firmware["initrd_stale"]:
-        note = "the initramfs is older than the firmware: update-initramfs -u, or run site.yml --tags firmware"
+        note = f"the initramfs is older than the firmware: update-initramfs -u, or {run_site('firmware')}"
     return ok(f"{len(firmware['needed'])} files in {directory}", note)
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 
+from .._commands import run_site
 from .._guard import BRIDGE, EGRESS_ENABLED, NETWORK, TABLE, same_rules
 from .._sysfs import UNKNOWN
 from .._types import Container, ContainerGuard, WantedWebui
-from ._base import SITE, Case, Verdict, failed, ok, skipped
+from ._base import Case, Verdict, failed, ok, skipped
 
 MORE = "give it more (webui_memory_mib, webui_memory_swap_mib, webui_zram_mib), or have it draw smaller pictures"
 NOT_RUNNING = skipped("it does not run")
@@ -43,7 +44,7 @@ def _webui_memory_one(case: Case, webui: WantedWebui) -> Verdict:
     if not _out_of_memory(case, container, guard):
         return ok(text)
     if answer and answer["error"] != UNKNOWN and not answer["ready"] and container["health"] != "starting":
-        return failed(f"{killed}, and it does not answer", f"{SITE.format('webui')}; {MORE}")
+        return failed(f"{killed}, and it does not answer", f"{run_site('webui')}; {MORE}")
     return ok(text, f"{killed}, and the webui is well again; {MORE}")
 
 
@@ -78,7 +79,7 @@ def webui_tcmalloc(case: Case) -> Verdict:
 def _webui_egress_one(case: Case, webui: WantedWebui) -> Verdict:
     if webui.get("egress") != "deny":
         return skipped("webui_egress is allow")
-    guard, site = case.facts["guard"], SITE.format("webui")
+    guard, site = case.facts["guard"], run_site("webui")
     seen = _running(case, webui)
     if seen is None:
         return NOT_RUNNING
@@ -114,5 +115,5 @@ def zram(case: Case) -> Verdict:
         return ok(f"{found} MiB of compressed swap are in use")
     return failed(
         f"{found or 'no'} MiB of compressed swap are in use, not {wanted}",
-        f"{SITE.format('webui')}; see `journalctl -u navilab-zram` where the kernel has no zram, as in a container",
+        f"{run_site('webui')}; see `journalctl -u navilab-zram` where the kernel has no zram, as in a container",
     )

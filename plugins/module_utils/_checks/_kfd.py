@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from .._commands import run_site
 from .._driver import names_a_device
 from .._kfd import explain_open_error
 from .._sysfs import UNKNOWN
 from .._types import Board
-from ._base import ACL, HIDDEN, SITE, Case, Verdict, failed, last, ok, skipped, udev, unreadable_nodes, unusable
+from ._base import ACL, HIDDEN, Case, Verdict, failed, last, ok, skipped, udev, unreadable_nodes, unusable
 from ._driver import log_of, why_no_driver
 
 MEC_WITHOUT_ATOMICS = 145  # kfd_device.c: Navi1x's compute firmware from which kernels 6.x take a slot without atomics
@@ -58,7 +59,7 @@ def kfd_open(case: Case) -> Verdict:
     meaning = explain_open_error(name, case.kernel)
     remedies = {
         "ENOENT": why_no_driver(case)[1] or "modprobe amdgpu; in a container pass the node on: --device=/dev/kfd",
-        "EACCES": f"{SITE.format('gpu_access')} with navilab_user naming this user, then log in again; {ACL}",
+        "EACCES": f"{run_site('gpu_access')} with navilab_user naming this user, then log in again; {ACL}",
         "EPERM": "start the container with --device=/dev/kfd as the webui role does, or drop the unit's DevicePolicy=",
         "ENXIO": "modprobe amdgpu; in a container that holds a copy of the node, load it on the machine itself",
         "ENODEV": f"delete {path} and let the driver make it: modprobe -r amdgpu, modprobe amdgpu",
@@ -160,7 +161,7 @@ def _kfd_gpu_node_one(case: Case, board: Board) -> Verdict:
     if error:
         return failed(
             f"{seen}; the kernel says: {error}",
-            f"{SITE.format('firmware')} and reboot; if it stays, boot Debian's newest kernel for this release",
+            f"{run_site('firmware')} and reboot; if it stays, boot Debian's newest kernel for this release",
         )
     return failed(
         seen,

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+from .._commands import run_site
 from .._sysfs import UNKNOWN
 from .._types import Facts
-from ._base import SITE, Case, Verdict, failed, ok, skipped
+from ._base import Case, Verdict, failed, ok, skipped
 
 TIMER, EXPORTER = "navilab-metrics.timer", "prometheus-node-exporter.service"
 RUNS = f"/run/systemd/units/invocation:{EXPORTER}"
@@ -43,5 +44,5 @@ def metrics_fresh(case: Case) -> Verdict:
         evidence = f"{path} is missing" if age is None else f"{path} is {age} s old"
         return failed(evidence, f"systemctl start {TIMER}; if that does not help, see journalctl -u navilab-metrics")
     if record.get("packages") and not facts["files"][RUNS]["exists"]:
-        return failed(f"{EXPORTER} does not run", f"{SITE.format('metrics')}, or see journalctl -u {EXPORTER}")
+        return failed(f"{EXPORTER} does not run", f"{run_site('metrics')}, or see journalctl -u {EXPORTER}")
     return ok(f"{path} is {age} s old")

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from .._archives import debian_places
+from .._commands import run_site
 from .._hardware import GROUPS
 from .._neighbours import NEIGHBOURS, OTHER, Neighbour
 from .._release import DEBIANS, SUPPORTED
 from .._sysfs import UNKNOWN
-from ._base import ACL, SITE, Case, Verdict, failed, ok, skipped
+from ._base import ACL, Case, Verdict, failed, ok, skipped
 
 KERNEL_MIN = (5, 10)  # Debian 11's
 X86 = ("", "x86_64", "amd64")  # "" where it is not known
@@ -112,7 +113,7 @@ def groups(case: Case) -> Verdict:
         return skipped(UNKNOWN)
     absent = [name for name, gid in groups.items() if gid is None]
     if absent:
-        return failed(f"no group {' and '.join(absent)}", SITE.format("gpu_access"))
+        return failed(f"no group {' and '.join(absent)}", run_site("gpu_access"))
     seen = ", ".join(f"{name} is {gid}" for name, gid in groups.items())
     if not wanted:
         return ok(seen)
@@ -126,7 +127,7 @@ def groups(case: Case) -> Verdict:
     if lacking and user["uid"] != 0:
         return failed(
             f"{wanted} is in {', '.join(user['groups'])}, not in {' and '.join(lacking)}",
-            f"{SITE.format('gpu_access')} (or usermod -aG {','.join(lacking)} {wanted}), then log in again; " + ACL,
+            f"{run_site('gpu_access')} (or usermod -aG {','.join(lacking)} {wanted}), then log in again; " + ACL,
         )
     note = (
         f"sessions of {wanted} from before it joined lack the groups: log in again" if user.get("needs_login") else ""

@@ -8,11 +8,12 @@ from __future__ import annotations
 import ipaddress
 import time
 
+from .._commands import run_site
 from .._filesystems import unfit
 from .._paths import model_folder, written
 from .._sysfs import UNKNOWN
 from .._types import Disk, GatewayAnswer, WantedWebui
-from ._base import SITE, Case, Verdict, failed, ok, skipped
+from ._base import Case, Verdict, failed, ok, skipped
 
 
 def selftest(case: Case) -> Verdict:
@@ -37,7 +38,7 @@ def _webui_healthy_one(case: Case, webui: WantedWebui) -> Verdict:
     if http["models"] == 0:
         return failed(
             f"{url} answers, but lists no model",
-            f"name one in webui_models and {SITE.format('webui')}, or put a file into {model_folder()} "
+            f"name one in webui_models and {run_site('webui')}, or put a file into {model_folder()} "
             f"below {webui.get('data_dir') or 'its data directory'} and docker restart {name}",
         )
     health = container["health"] if container else "none"
@@ -47,7 +48,7 @@ def _webui_healthy_one(case: Case, webui: WantedWebui) -> Verdict:
         )
     return failed(
         f"{url}: {http['error']} (health: {health})",
-        f"see `docker logs --tail 50 {name}`, then docker restart {name} or {SITE.format('webui')}",
+        f"see `docker logs --tail 50 {name}`, then docker restart {name} or {run_site('webui')}",
     )
 
 
@@ -72,7 +73,7 @@ def _webui_not_exposed_one(case: Case, webui: WantedWebui) -> Verdict:
     if wide:
         return failed(
             f"port {port} is open on {', '.join(wide)}",
-            f"{SITE.format('webui')}, which publishes it on 127.0.0.1 alone; reach it through ssh -L, or by the "
+            f"{run_site('webui')}, which publishes it on 127.0.0.1 alone; reach it through ssh -L, or by the "
             "gateway that webui_listen brings: whoever reaches the webui itself reads its settings and may run code",
         )
     return ok(f"port {port} is open on {', '.join(sorted(addresses)) or 'no address'}")
@@ -90,7 +91,7 @@ def gateway_running(case: Case) -> Verdict:
         return skipped("no gateway is wanted" if wanted is None else UNKNOWN)
     url = f"https://{wanted['name']}:{wanted['port']}"
     if seen["error"]:
-        remedy = f"see `journalctl -u navilab-gateway`, then {SITE.format('gateway')}"
+        remedy = f"see `journalctl -u navilab-gateway`, then {run_site('gateway')}"
         return failed(f"{url}: {seen['error']}", remedy)
     days = int(((seen["ends"] or 0.0) - time.time()) // 86400)
     end = f"its certificate ends in {days} days"
@@ -104,7 +105,7 @@ def gateway_login(case: Case) -> Verdict:
         return skipped("no gateway is wanted" if wanted is None else UNKNOWN)
     if seen["status"] != 401:
         evidence = f"port {wanted['port']} answers {seen['status']} to who has no login"
-        return failed(evidence, f"systemctl stop navilab-gateway, then {SITE.format('gateway')}")
+        return failed(evidence, f"systemctl stop navilab-gateway, then {run_site('gateway')}")
     return ok(f"port {wanted['port']} answers 401 to who has no login")
 
 
@@ -138,7 +139,7 @@ def _data_writable_one(case: Case, webui: WantedWebui) -> Verdict:
     groups = {access["gid"], *access["groups"]} if access else set()
     kind = unfit(disk["fstype"]) if disk else ""
     elsewhere = f"set webui_data_dir to a disk of the host's own, since {data} lies on {kind}"
-    site = elsewhere if kind else SITE.format("webui")
+    site = elsewhere if kind else run_site("webui")
     for path in [data, *webui["writes"]] if "writes" in webui else written(data):
         seen = files.get(path)
         if seen is None or (not seen["exists"] and path != data):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.navilab.webui.plugins.module_utils._boards import LOWVRAM_BELOW_MIB, MEDVRAM_BELOW_MIB
+from ansible_collections.navilab.webui.plugins.module_utils._commands import command
 from ansible_collections.navilab.webui.plugins.module_utils._docker_config import flags_of
 from ansible_collections.navilab.webui.plugins.module_utils._types import Board, Check, Facts
 
@@ -150,8 +151,7 @@ def choose_profile(
     if wanted != "auto":
         why_not = misfit(profiles[wanted], board, [])  # a kernel that nobody has tried is the user's choice
         if why_not:
-            remedy = "use webui_profile: auto, or a profile with code for this board"
-            return wanted, "", problem("profile_fits", f"profile {wanted}: {why_not}", remedy)
+            return wanted, "", problem("profile_fits", f"profile {wanted}: {why_not}", _fitting(board, settings))
         why_not, remedy = lacking(wanted)
         if why_not:
             return wanted, "", problem("profile_fits", f"profile {wanted}: {why_not}", remedy)
@@ -185,6 +185,14 @@ def choose_profile(
     return "", "", problem("profile_fits", evidence, "; or ".join([*remedies, _image_remedy(settings)]))
 
 
+def _fitting(board: Board | None, settings: Settings) -> str:
+    """What to choose in place of a profile that can't serve a board; never `auto` where that finds nothing either."""
+    fit = [name for name in settings["profile_order"] if not misfit(settings["profiles"][name], board, [])]
+    if not fit:
+        return "draw on the processor with webui_profile: cpu"
+    return f"use webui_profile: auto, or a profile with code for this board: {', '.join(fit)}"
+
+
 def _failed_test(test: dict[str, Any] | None) -> dict[str, Any] | None:
     return test if test and not test["usable"] else None
 
@@ -192,7 +200,8 @@ def _failed_test(test: dict[str, Any] | None) -> dict[str, Any] | None:
 def _selftest_problem(failures: list[dict[str, Any]]) -> Check:
     evidence = "; ".join(f"profile {test['profile']} on {test['board']}: {test['evidence']}" for test in failures)
     remedy = (
-        f"{failures[0]['remedy']}. The result is kept until image, kernel, driver or board change: `navilab selftest`"
+        f"{failures[0]['remedy']}. The result is kept until image, kernel, driver or board change: "
+        f"{command('selftest')}"
     )
     return problem("selftest", evidence, f"{remedy} asks again")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.navilab.webui.plugins.module_utils import _checks
 from ansible_collections.navilab.webui.plugins.module_utils._checks._metrics import RUNS, WRITTEN
+from ansible_collections.navilab.webui.plugins.module_utils._commands import fqcn
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check, Facts, Wanted, WantedWebui
 
 from .._text import problem_lines
@@ -92,7 +93,7 @@ def plan(facts: Facts, settings: Settings) -> VerifyPlan:
         for check in checks
         if check["status"] == "waived"
     ]
-    stops = [f"site.yml would stop at {line}" for line in problem_lines(planned["problems"])]
+    stops = [f"{fqcn('site')} would stop at {line}" for line in problem_lines(planned["problems"])]
     notes = [f"{check['id']}: {check['note']}" for check in checks if check["note"]]
     return {"actions": [], "problems": [], "warnings": [*waived, *notes, *stops], "checks": checks}
 

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any, TypedDict
 
 from ansible_collections.navilab.webui.plugins.module_utils import _checks, _paths
+from ansible_collections.navilab.webui.plugins.module_utils._commands import command, fqcn, run_site
 from ansible_collections.navilab.webui.plugins.module_utils._docker_config import DEFAULT_ROOT
 from ansible_collections.navilab.webui.plugins.module_utils._filesystems import passing, unfit
 from ansible_collections.navilab.webui.plugins.module_utils._types import Board, Check, Facts, Questions
@@ -180,7 +181,7 @@ def gate(facts: Facts, settings: Settings, _connection: Connection) -> list[Chec
     problems += _unbuilt(found, settings["lab"])
     if not is_installed(facts, CLIENT_PACKAGE):
         evidence = f"{CLIENT_PACKAGE} is not installed, which Ansible needs to talk to the engine"
-        problems.append(problem("docker_engine", evidence, "run site.yml --tags docker_engine"))
+        problems.append(problem("docker_engine", evidence, run_site("docker_engine")))
     gpus = gpus_of(found["instances"])
     return problems or (kfd_gate(facts, settings, gpus) if gpus else [])
 
@@ -195,16 +196,16 @@ def _unbuilt(found: WebuiPlan, lab: Lab) -> list[Check]:
     builder = lab["builder"]
     if not builder:
         evidence = (
-            f"the image of profile {names} has to be built, which only site.yml and playbooks/build.yml have done"
+            f"the image of profile {names} has to be built, which only {fqcn('site')} and {fqcn('build')} have done"
         )
         return [
-            problem("image_build", evidence, "run site.yml; a role by itself can be given a ready one in webui_images")
+            problem("image_build", evidence, f"{run_site()}; a role by itself can be given a ready one in webui_images")
         ]
     if lab["images"]:
         evidence = f"{builder} has built other images than that of profile {names} which this host's variables ask for"
         return [problem("image_build", evidence, "set the variables image_* alike for all hosts of the lab")]
     evidence = f"{builder} has not built the image of profile {names} in this run"
-    return [problem("image_build", evidence, "run site.yml again, which has it built")]
+    return [problem("image_build", evidence, f"{run_site()} again, which has it built")]
 
 
 def _swap_of(facts: Facts, instance: Instance) -> _webui_swap.Do:
@@ -567,7 +568,7 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
     problems += _kept_back(settings, instances, why)
     found["warnings"] += [
         f"{each['aside']} is set aside on this host, which runs {each['image']}: {why[each['aside']]}; "
-        "`navilab upgrade` tries it again"
+        f"{command('upgrade')} tries it again"
         for each in instances
         if each["aside"] in why
     ]
@@ -677,7 +678,7 @@ def _kept_back(settings: Settings, instances: Sequence[Instance], why: Mapping[s
             problem(
                 "webui_upgrade",
                 f"{each['aside']}: {why[each['aside']]}; the host stays with {each['image']}",
-                "name another image, or mend this one; `navilab selftest` tests it again",
+                f"name another image, or mend this one; {command('selftest')} tests it again",
             )
             for each in instances
             if each["aside"] in why

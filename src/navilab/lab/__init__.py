@@ -178,7 +178,8 @@ def down(name: str = "sim", *, remove_images: bool = False) -> None:
 
 
 def status(name: str = "sim") -> dict[str, Any]:
-    """`{engine, lab, inventory, image, hosts: [{name, state, suite, board, address}]}`; engine null if none answers."""
+    """`{engine, lab, checkout, inventory, image, hosts: [{name, state, suite, board, address}]}`; engine null if none
+    answers."""
     import json
 
     from . import engine, hosts, vms
@@ -191,6 +192,7 @@ def status(name: str = "sim") -> dict[str, Any]:
     result: dict[str, Any] = {
         "engine": None,
         "lab": name,
+        "checkout": str(ROOT),  # another one's lab of this name is another
         "inventory": str(path) if path.exists() else None,
         "image": json.loads(served.read_text(encoding="ascii"))["reference"] if served.exists() else None,
         "hosts": [],

@@ -17,7 +17,7 @@ def add_parser(subparsers: Any) -> None:
     """Hang `lab` and its commands into the driver's parser."""
     purpose = "the embedded lab: Debian machines with simulated boards, in containers"
     top = subparsers.add_parser("lab", help=purpose, description=purpose)
-    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    commands = top.hold_commands()
 
     def command(name: str, handler: Any, purpose: str) -> Any:
         parser = commands.add_parser(name, help=purpose, description=purpose)
@@ -118,7 +118,8 @@ def _status(arguments: argparse.Namespace) -> int:
 
     console = Console(highlight=False, soft_wrap=True)
     console.print(
-        f"lab {state['lab']}: Docker Engine {state['engine'] or 'does not answer'}, image {state['image'] or 'none'}"
+        f"lab {state['lab']} of {state['checkout']}: Docker Engine {state['engine'] or 'does not answer'}, "
+        f"image {state['image'] or 'none'}"
     )
     if state["hosts"]:
         table = Table(*state["hosts"][0], box=box.SIMPLE if console.is_terminal else None, pad_edge=False)

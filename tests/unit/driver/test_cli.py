@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,11 +76,47 @@ def test_no_inventory_is_wrong_usage(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "no inventory" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [[], ["fly"], ["site", "--fly"], ["site", "-f", "many"]])
-def test_wrong_usage_is_64(words: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "usage"),
+    [
+        (["fly"], "navilab [-h]"),
+        (["site", "--fly"], "navilab site [-h]"),
+        (["-x", "lab", "up", "--fly"], "navilab lab up [-h]"),
+        (["site", "-f", "many"], "navilab site [-h]"),
+    ],
+)
+def test_wrong_usage_is_64_with_the_commands_own_usage(
+    words: list[str], usage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(words)
     assert caught.value.code == 64
+    assert capsys.readouterr().err.startswith(f"usage: {usage}")
+
+
+@pytest.mark.parametrize("words", [[], ["lab"], ["image"], ["inventory"]])
+def test_without_a_command_there_is_a_page(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(words) == Exit.USAGE
+    assert "usage: navilab" in capsys.readouterr().out
+
+
+def test_the_page_has_every_command_once_and_fits_60_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    cli.main([])
+    lines = capsys.readouterr().out.splitlines()
+    named = sorted(name for group in cli.PAGE.values() for name in group)
+    assert named == sorted(cli.parser().commands.choices)
+    assert all(sum(line.startswith(f"   {name} ") for line in lines) == 1 for name in named)
+    assert max(map(len, lines)) <= 60
+
+
+@pytest.mark.parametrize(
+    "words", [["site"], ["upgrade"], ["image", "build"], ["lab", "status"], ["inventory", "check"]]
+)
+def test_whatever_prints_a_table_prints_json_too(words: list[str]) -> None:
+    assert parse(*words, "--json").json is True
 
 
 def test_an_error_of_our_own_is_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,3 +226,13 @@ def test_record_is_of_one_host_into_one_file(monkeypatch: pytest.MonkeyPatch) ->
     assert (job.command, job.playbook.name) == ("record", "record.yml")
     path = json.dumps({"navilab_record_path": str(Path("some where.tar.gz").absolute())})
     assert job.arguments == ("--inventory=x", "--limit=lab:&node1", f"--extra-vars={path}")
+
+
+def test_a_reader_who_has_enough_is_no_error() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "navilab", "completion", "fish"]  # more than a buffer of it
+    environment = os.environ | {"PYTHONPATH": f"{cli.ROOT}/src:{cli.ROOT}/collections"}
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False, env=environment)
+    os.close(write)
+    assert done.stderr == ""

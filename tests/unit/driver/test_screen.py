@@ -141,3 +141,13 @@ def test_a_diff_has_no_time_and_no_line_of_ours() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.9, "59 s"), (65, "1:05"), (-1, "0 s")])
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_a_narrow_terminal_has_blocks_in_place_of_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    out = io.StringIO()
+    show(Console(file=out, force_terminal=True, width=60), directory=tmp_path)
+    text = out.getvalue()
+    ended = text[text.rindex("\ngood\n") :]
+    assert re.search(r"^  RESULT +verified, 1 waived$", ended, re.M)
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", text)  # no colour

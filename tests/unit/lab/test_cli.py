@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from navilab import lab
+from navilab.cli import parser
 from navilab.lab import _common, cli, hosts
 
 
 def run(*words: str) -> int:
-    parser = argparse.ArgumentParser()
-    cli.add_parser(parser.add_subparsers(required=True))
-    arguments = parser.parse_args(["lab", *words])
+    arguments = parser().parse_args(["lab", *words])
     return int(arguments.run(arguments))
 
 

@@ -86,6 +86,17 @@ def test_check_mode_says_changed_and_applies_nothing(plan: Callable[..., Any]) -
     assert not plan(["gpu_access"], check=True)["changed"]  # it only asks
 
 
+def test_inventories_group_by_two_facts(plan: Callable[..., Any]) -> None:
+    planned = plan(["preflight", "reboot"])["ansible_facts"]
+    assert set(planned["navilab_known"]) == {"gfx_targets", "vram_gib", "needs_reboot"}
+    assert planned["navilab_known"]["gfx_targets"] == ["gfx1012"]
+    assert planned["navilab_known"]["vram_gib"] == [8]
+    assert planned["navilab_verified"] is False  # nothing was checked
+    checked = plan(["verify"])["ansible_facts"]
+    assert checked["navilab_verified"] is checked["navilab"]["converged"]
+    assert plan(["verify"], partial=True)["ansible_facts"]["navilab_verified"] is False
+
+
 def test_bad_variables_of_several_roles_come_together_and_ask_no_host(plan: Callable[..., Any], answering: Any) -> None:
     wrong = {"firmware_state": "gone", "webui_port": "many", "image_registry": None, "verify_waive": {}}
     result = plan(["firmware", "webui"], wrong | {"navilab_waive": {"kfd_opn": "typo"}})

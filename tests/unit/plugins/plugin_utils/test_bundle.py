@@ -60,8 +60,8 @@ def test_a_whole_one_is_read(made: Path) -> None:
     ("path", "text", "evidence"),
     [
         (_bundle.INDEX, None, "bundle.json: No such file"),
-        (_bundle.INDEX, "{", "is none of playbooks/bundle.yml"),
-        (_bundle.INDEX, '{"files": [], "packages": {}}', "is none of playbooks/bundle.yml"),
+        (_bundle.INDEX, "{", "is none that navilab.webui.bundle has made"),
+        (_bundle.INDEX, '{"files": [], "packages": {}}', "is none that navilab.webui.bundle has made"),
         ("models/m", None, "not whole: m: No such file"),
         ("models/m", "ab", "not whole: m has 2 bytes of 3"),
     ],
@@ -71,7 +71,7 @@ def test_what_it_lacks_is_named(made: Path, path: str, text: str | None, evidenc
     if text is not None:
         (made / path).write_text(text)
     (problem,) = _bundle.read(str(made))[1]
-    assert problem["id"] == "bundle" and evidence in problem["evidence"] and "playbooks/bundle.yml" in problem["remedy"]
+    assert problem["id"] == "bundle" and evidence in problem["evidence"] and "navilab.webui.bundle" in problem["remedy"]
 
 
 def test_damage_of_the_same_size_is_found(made: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_container_that_the_kernel_does_not_end(facts: Any, settings: dict[str
         (decision("oom"), "", "seen", "do it"),
         (None, "python3: can't open file\n", "could not be run: python3: can't open file", "navilab_waive"),
         (None, "", "it said nothing", "/opt/navilab/selftest.py"),
-        (None, '{"schema": 2, "decision": {}}', "could not be run", "playbooks/image.yml"),
+        (None, '{"schema": 2, "decision": {}}', "could not be run", "./navilab image build"),
     ],
 )
 def test_what_is_no_evidence_stops_the_host_and_is_not_kept(

@@ -87,6 +87,22 @@ def test_a_set_profile_is_checked(facts: dict[str, Any], settings: dict[str, Any
     assert ids(webui_plan(facts, {**settings, "profile": "rocm7"})) == []
 
 
+@pytest.mark.parametrize(("gfx", "says"), [(None, "cpu"), ("gfx900", "cpu"), ("gfx1010", "auto")])
+def test_a_profile_that_does_not_fit_leads_to_one_that_does(
+    facts: dict[str, Any], settings: dict[str, Any], gfx: str | None, says: str
+) -> None:
+    """Never to auto where that finds none, and says to set cpu."""
+
+    def choose(profile: str) -> tuple[str, str, Any]:
+        wanted = {**settings, "profile": profile}
+        return choose_profile(gfx and board(gfx), [6, 1], wanted, lambda name: image_of(name, wanted, facts))
+
+    name, _reason, problem = choose("setsoft-pt2")
+    assert (name, problem["id"]) == ("setsoft-pt2", "profile_fits")
+    assert f"webui_profile: {says}" in problem["remedy"]
+    assert choose(says)[2] is None
+
+
 def test_a_set_profile_needs_an_image(facts: dict[str, Any], settings: dict[str, Any]) -> None:
     assert ids(webui_plan(facts, {**settings, "profile": "rocm7", "images": {}, "image_source": "pull"})) == [
         "image_reference"
