@@ -32,7 +32,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             dues.append(plan.get("due") or [])
             if plan.get("offer"):
                 offers[host] = plan["offer"]
-        needed = any(each["builds"] for each in offers.values())
+        needed = any(each["builds"] or each["models"] for each in offers.values())
         build = _builder.choose(offers, *self._lab(variables)) if needed else _builder.choose({}, {})
         build["problems"] = shown(build["problems"])
         bundle, problems = self._bundle(variables)

@@ -39,8 +39,11 @@ build:
   returned: always
   type: dict
   contains:
+    work:
+      description: Whether there is anything to build or to fetch for others.
+      type: bool
     builder:
-      description: Host that builds; empty where nothing is to be built, or nobody can.
+      description: Host that builds, or fetches models for all; empty where there is no work, or nobody can.
       type: str
     profiles:
       description: Profiles whose images are wanted; empty where nothing is to be built.
@@ -58,7 +61,7 @@ build:
       type: list
       elements: str
     others:
-      description: Other hosts that need the images.
+      description: Other hosts that need the images or lack models.
       type: list
       elements: str
     serves:

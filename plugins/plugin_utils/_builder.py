@@ -34,11 +34,12 @@ class Offer(TypedDict):
 
 
 class Build(TypedDict):
-    """The work of one builder, none where `profiles` is empty. `needs` are the hosts that need an image, `others` those
-    of them that need it from there, for which it runs the registry where `serves`; `found` are those of `models` that
-    lie on the builder already, paths by sha256; `ask` are hosts outside of the run, one of which may be the builder;
-    `problems` say why nobody builds."""
+    """What one host does for all, nothing unless there is `work`. `needs` are the hosts that need an image to be built,
+    `others` those that need something from there, an image or a model, for which it runs the registry where `serves`;
+    `found` are those of `models` that lie on the builder already, paths by sha256; `ask` are hosts outside of the run,
+    one of which may be the builder; `problems` say why nobody builds."""
 
+    work: bool
     builder: str
     profiles: list[str]
     models: list[dict[str, Any]]
@@ -81,11 +82,12 @@ def choose(
     """
     needy = [host for host, each in offers.items() if each["builds"]]
     found: Build = {
-        "builder": "", "profiles": sorted({profile for host in needy for profile in offers[host]["builds"]}),
-        "models": [], "found": {}, "needs": needy, "others": [], "serves": False, "ask": [], "problems": [],
+        "work": bool(needy), "builder": "", "models": [], "found": {}, "needs": needy, "others": [], "serves": False,
+        "profiles": sorted({profile for host in needy for profile in offers[host]["builds"]}),
+        "ask": [], "problems": [],
     }  # fmt: skip
     if not needy:
-        return found
+        return found if external else _models_alone(found, offers, addresses)
     if wanted and wanted not in addresses:
         evidence = f"image_builder is '{wanted}', which is no host of this inventory"
         found["problems"] = [problem("image_build", evidence, "name one of its hosts, or none to have one chosen")]
@@ -122,22 +124,40 @@ def choose(
     found["others"] = [host for host in needy if host != builder]
     found["serves"] = bool(found["others"]) and not external
     if found["serves"]:
-        found["models"] = list(
-            {model["sha256"]: model for each in offers.values() for model in each["models"]}.values()
-        )
-        sums = {model["sha256"].lower() for model in found["models"]}
-        found["found"] = {each: path for each, path in offers[builder]["has"].items() if each in sums}
+        _serve_models(found, offers)
     return found
+
+
+def _models_alone(found: Build, offers: Mapping[str, Offer], addresses: Mapping[str, str]) -> Build:
+    """No image is to be built: what hosts lack of the models goes through the registry that they trust already. A host
+    that trusts none fetches its own."""
+    holder = _holder(offers, addresses)
+    others = [host for host, each in offers.items() if each["models"] and host != holder]
+    if not holder or not others or (holder in offers and not offers[holder]["builder"]):
+        return found
+    found["work"], found["builder"], found["others"], found["serves"] = True, holder, others, holder in offers
+    if found["serves"]:
+        _serve_models(found, offers)
+    else:
+        found["ask"] = [holder]
+    return found
+
+
+def _serve_models(found: Build, offers: Mapping[str, Offer]) -> None:
+    found["models"] = list({model["sha256"]: model for each in offers.values() for model in each["models"]}.values())
+    sums = {model["sha256"].lower() for model in found["models"]}
+    found["found"] = {each: path for each, path in offers[found["builder"]]["has"].items() if each in sums}
 
 
 def _known(offers: Mapping[str, Offer], addresses: Mapping[str, str]) -> str:
     """The host that is the builder already: its own record says so, or that of a host that trusts its registry."""
-    for each in offers.values():
-        address = each["registry"].rpartition(":")[0]
-        holder = next((host for host, known in addresses.items() if address and known == address), "")
-        if holder:
-            return holder
-    return next((host for host, each in offers.items() if each["builder"]), "")
+    return _holder(offers, addresses) or next((host for host, each in offers.items() if each["builder"]), "")
+
+
+def _holder(offers: Mapping[str, Offer], addresses: Mapping[str, str]) -> str:
+    """The host whose registry others trust already."""
+    trusted = (each["registry"].rpartition(":")[0] for each in offers.values())
+    return next((host for address in trusted if address for host, known in addresses.items() if known == address), "")
 
 
 def _mib(each: Offer, unknown: int = 0) -> int:
@@ -146,20 +166,19 @@ def _mib(each: Offer, unknown: int = 0) -> int:
 
 def lines(build: Build, bundle: bool = False) -> list[str]:
     """What is going to be built, for a person."""
-    if not build["profiles"] or not build["builder"]:
+    if not build["builder"]:
         return []
+    names, hosts = ", ".join(model["name"] for model in build["models"]), ", ".join(build["others"])
     if build["ask"] == [build["builder"]]:
-        hosts = ", ".join(build["others"])
-        return [f"{build['builder']}, which is not part of this run, is asked for the image that {hosts} need"]
-    whose = f"for itself and {', '.join(build['others'])}" if build["others"] else "for itself alone"
+        what = "image that {} need" if build["profiles"] else "models that {} lack"
+        return [f"{build['builder']}, which is not part of this run, is asked for the {what.format(hosts)}"]
     verb, origin, fetches = ("takes", FROM, "takes") if bundle else ("builds", "", "fetches")
+    if not build["profiles"]:
+        return [f"{build['builder']} {fetches} {names}{origin} once, and its registry serves it to {hosts}"]
+    whose = f"for itself and {hosts}" if hosts else "for itself alone"
     found = [f"{build['builder']} {verb} the image of profile {', '.join(build['profiles'])}{origin}, {whose}"]
     if build["serves"]:
-        fetched = (
-            f" and {fetches} {', '.join(model['name'] for model in build['models'])}{origin} once"
-            if build["models"]
-            else ""
-        )
+        fetched = f" and {fetches} {names}{origin} once" if names else ""
         found.append(f"{build['builder']} serves it to them by a registry of its own{fetched}")
     return found
 

@@ -139,3 +139,32 @@ def test_who_gets_no_image_is_told_whose_fault_it_is() -> None:
 def test_a_builder_outside_of_the_run_is_said_to_be_asked() -> None:
     (line,) = lines(choose(offers(node1=None), LAB, wanted="node1"))
     assert line == "node1, which is not part of this run, is asked for the image that node2, node3 need"
+
+
+def test_a_model_that_came_later_is_fetched_once_for_all() -> None:
+    idle: dict[str, Any] = {"builds": [], "models": [MODEL], "registry": "10.0.0.1:5000"}
+    changes = {"node1": {**idle, "registry": "", "builder": True, "has": {SUM: "/m"}}, "node2": idle, "node3": idle}
+    found = choose(offers(**changes), LAB)
+    assert (found["work"], found["builder"], found["serves"], found["needs"]) == (True, "node1", True, [])
+    assert (found["models"], found["found"], found["others"]) == ([MODEL], {SUM: "/m"}, ["node2", "node3"])
+    assert lines(found) == ["node1 fetches m.safetensors once, and its registry serves it to node2, node3"]
+    away = choose(offers(**{**changes, "node1": None}), LAB)
+    assert (away["work"], away["ask"], away["serves"], away["models"]) == (True, ["node1"], False, [])
+    assert lines(away) == ["node1, which is not part of this run, is asked for the models that node2, node3 lack"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "more"),
+    [
+        ({"node2": {"models": [MODEL]}}, {}),  # it trusts no registry
+        ({"node2": {"registry": "10.0.0.1:5000"}}, {}),  # it lacks nothing
+        ({"node1": {"models": [MODEL]}, "node2": {"registry": "10.0.0.1:5000"}}, {}),  # the others have it
+        ({"node2": {"models": [MODEL], "registry": "10.0.0.1:5000"}}, {"external": True}),
+        ({"node2": {"models": [MODEL], "registry": "10.9.9.9:5000"}}, {}),  # no host of the lab
+        ({"node1": {"builder": False}, "node2": {"models": [MODEL], "registry": "10.0.0.1:5000"}}, {}),  # no more
+    ],
+)
+def test_models_that_each_fetches_itself(changes: dict[str, Any], more: dict[str, Any]) -> None:
+    whole = {host: {"builds": [], "builder": host == "node1", **changes.get(host, {})} for host in LAB}
+    found = choose(offers(**whole), LAB, **more)
+    assert (found["work"], found["builder"], lines(found)) == (False, "", [])
