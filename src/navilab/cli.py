@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 import textwrap
@@ -33,7 +34,7 @@ PLAYBOOKS = {
         "playbooks/selftest.yml",
         "test again what the images compute on the boards, beside the running webuis",
     ),
-    "upgrade": ("playbooks/upgrade.yml", "bring the webuis to the newest of their images, a host at a time, or back"),
+    "upgrade": ("playbooks/upgrade.yml", "bring the webuis to the newest of their images, a host at a time"),
     "rollback": ("playbooks/rollback.yml", "bring the webuis back to the image that ran before"),
     "plan": ("playbooks/plan.yml", "show what `site` would decide for each host"),
     "remove": ("playbooks/remove.yml", "take out what `site` put in; data stays"),
@@ -255,7 +256,7 @@ def _init(_arguments: argparse.Namespace) -> int:
         written = inventory.init(target)
     except EOFError as error:
         raise UsageError("three answers are needed") from error
-    print(f"{' and '.join(map(str, written))} are yours to edit. Next: navilab plan")
+    print(f"{' and '.join(map(str, written))} are yours to edit. Next: ./navilab plan")
     return Exit.OK
 
 
@@ -322,8 +323,16 @@ def _completion(arguments: argparse.Namespace) -> int:
     return Exit.OK
 
 
+def _again(arguments: argparse.Namespace) -> str:
+    """The command that goes on where this one was interrupted, for the same hosts."""
+    sudo = ["sudo"] if os.environ.get("SUDO_USER") else []
+    named = [word for each in arguments.inventory or [] for word in ("-i", each)]
+    return shlex.join([*sudo, "./navilab", *arguments.command.split(), *named])
+
+
 def run_playbook(arguments: argparse.Namespace) -> int:
     """site, verify, selftest, upgrade, rollback, plan, remove, image build."""
+    again = _again(arguments)
     with TemporaryDirectory(prefix="navilab-") as scratch:
         if arguments.recorded:
             arguments.inventory = [str(recorded_inventory(arguments.recorded, arguments.inventory, Path(scratch)))]
@@ -336,7 +345,7 @@ def run_playbook(arguments: argparse.Namespace) -> int:
         console = Console(stderr=arguments.json, highlight=False)
         with Screen(console, verbatim=arguments.verbose > 0, checks=arguments.checks) as screen:
             outcome = run.run(job, screen.watch)
-    screen.finish(outcome, again=f"navilab {arguments.command}")
+    screen.finish(outcome, again=again)
     if arguments.report:
         _write_report(outcome.directory, arguments.report)
     if arguments.json:
@@ -392,8 +401,8 @@ def default_inventory(root: Path = ROOT) -> Path:
     if (simulated / "hosts.yml").exists():
         return simulated
     raise UsageError(
-        "there is no inventory yet. For your own machines: navilab init. "
-        "To try it without any: navilab lab up. Or name one with -i."
+        "there is no inventory yet. For your own machines: ./navilab init. "
+        "To try it without any: sudo ./navilab lab up. Or name one with -i."
     )
 
 

@@ -36,6 +36,18 @@ def test_every_step_has_its_role() -> None:
     assert {role.name for role in ROLES} >= STEPS | {"_common", "image"}
 
 
+def test_a_plan_looks_at_all_that_site_does() -> None:
+    """`verify` is no part of it: it judges what is there, and a plan says what would be."""
+    site, preflight = (
+        next(task["navilab.webui.plan"]["steps"] for task in found if "navilab.webui.plan" in task)
+        for found in (
+            yaml.safe_load((ROOT / "playbooks/site.yml").read_text(encoding="utf-8"))[0]["tasks"],
+            tasks(ROOT / "roles/preflight"),
+        )
+    )
+    assert set(site) == STEPS == {*preflight, "verify"}
+
+
 def prefixes(role: Path) -> tuple[str, ...]:
     return ("navilab_", "_common_") if role.name == "_common" else (f"{role.name}_",)
 

@@ -492,4 +492,7 @@ def _absent(facts: Facts, found: RegistryPlan, settings: Settings, record: dict[
     return found
 
 
-STEP = Step("registry", settings, wants, plan, stale_after=frozenset({"registry", "reboot"}), optional=True)
+STEP = Step(
+    "registry", settings, wants, plan, stale_after=frozenset({"registry", "reboot"}), optional=True,
+    wanted=lambda settings: bool(settings["mirror_of"]),  # a rack's; the builder's own comes with what it builds
+)  # fmt: skip

@@ -156,7 +156,7 @@ def down(name: str = "sim", *, remove_images: bool = False) -> None:
             if folder.exists():
                 raise LabError(
                     "no Docker Engine answers, so the lab's containers can't be removed",
-                    "start it, then `navilab lab down`",
+                    "start it, then `./navilab lab down`",
                 )
             say(f"lab {name}: not up")
             return
@@ -224,7 +224,7 @@ def ssh_command(name: str, host: str) -> list[str]:
     lines = known.read_text(encoding="ascii").splitlines() if known.exists() else []
     found = dict(line.split()[0].split(",") for line in lines)
     if full not in found:
-        raise LabError(f"no host {full} in the lab {name}", f"it has: {', '.join(found) or 'none; navilab lab up'}")
+        raise LabError(f"no host {full} in the lab {name}", f"it has: {', '.join(found) or 'none; ./navilab lab up'}")
     address, _, port = found[full].strip("[").partition("]:")
     return ssh_words(folder, address, int(port or 22))
 

@@ -126,9 +126,9 @@ def _status(arguments: argparse.Namespace) -> int:
         for host in state["hosts"]:
             table.add_row(*host.values())
         console.print(table)
-        console.print(f"inventory: {state['inventory'] or 'none; navilab lab up'}")
+        console.print(f"inventory: {state['inventory'] or 'none; ./navilab lab up'}")
     else:
-        console.print("no hosts; navilab lab up")
+        console.print("no hosts; ./navilab lab up")
     return 0
 
 

@@ -124,7 +124,7 @@ def _answers(port: int) -> None:
         except OSError:
             time.sleep(0.1)
     raise LabError(
-        "the lab's registry does not answer", "docker logs shows why; `navilab lab down` and up makes it again"
+        "the lab's registry does not answer", "docker logs shows why; `./navilab lab down` and up makes it again"
     )
 
 

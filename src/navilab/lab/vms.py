@@ -169,7 +169,7 @@ def _ssh(folder: Path, host: Host, known: dict[str, Any], command: str) -> None:
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if result.returncode != 0:
-        raise LabError(f"{host.name}: {command}: {result.stderr.strip()}", "navilab lab ssh shows more")
+        raise LabError(f"{host.name}: {command}: {result.stderr.strip()}", "./navilab lab ssh shows more")
 
 
 def _pid(place: Path) -> int | None:

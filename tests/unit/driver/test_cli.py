@@ -236,3 +236,19 @@ def test_a_reader_who_has_enough_is_no_error() -> None:
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False, env=environment)
     os.close(write)
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "user", "again"),
+    [
+        (["site"], "", "./navilab site"),
+        (["site", "-i", "inventory/localhost.yml", "-e", "webui_password=x"], "me",
+         "sudo ./navilab site -i inventory/localhost.yml"),
+        (["image", "build", "-i", "a b"], "", "./navilab image build -i 'a b'"),
+    ],
+)  # fmt: skip
+def test_what_goes_on_after_an_interruption(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], user: str, again: str
+) -> None:
+    monkeypatch.setenv("SUDO_USER", user)
+    assert cli._again(cli.parser().parse_args(words)) == again

@@ -352,6 +352,7 @@ def test_an_optional_step_is_where_it_is_wanted_or_came_in(
 
     assert planned() == set()
     assert planned(metrics_state="present") == {"metrics"}
+    assert planned(registry_mirror_of="https://10.0.0.1:5000") == {"registry"}
     facts["records"]["metrics"] = {"packages": [], "files": ["/x"]}
     assert planned() == {"metrics"}
 
