@@ -150,6 +150,7 @@ class ActionModule(HostAction):
         if not problems or arguments["selftests"]:
             verified = bool(navilab["converged"] and checks and not arguments["partial"])
             grouped = {"navilab_known": _grouped(facts, known["plans"]), "navilab_verified": verified}
+            grouped = {} if self._recorded else grouped  # its name may be that of a live host
             result.update(ansible_facts={"navilab": navilab, **grouped}, changed=foresees, applies=applies)
         if len(plans) == 1 and not (problems and applies):
             result["plan"] = _sayable(next(iter(plans.values())))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 DRIVER = {
-    **{name: name for name in ("plan", "record", "rollback", "selftest", "site", "upgrade", "verify")},
+    **{name: name for name in ("plan", "record", "remove", "rollback", "selftest", "site", "upgrade", "verify")},
     "image": "image build",
 }
 """Playbooks that the driver has a command for."""

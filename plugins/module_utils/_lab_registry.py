@@ -15,7 +15,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
@@ -153,14 +153,19 @@ def published(timeout: float = 0.0, root: str = "") -> Published:
         try:
             _instances(serves, found["ca"], root)
             found["images"] = _images(serves, found["ca"])
-            found["models"] = [tag for tag in _tags(serves, found["ca"], MODELS) if re.fullmatch("[0-9a-f]{64}", tag)]
+            found["models"] = _sums(_tags(serves, found["ca"], MODELS))
         except (OSError, ValueError, http.client.HTTPException) as error:
             found["error"] = reason(error)
         if not found["error"]:
             return found
         if time.monotonic() >= end:
-            return {**found, "images": _stored(root, IMAGES), "models": list(_stored(root, MODELS))}
+            return {**found, "images": _stored(root, IMAGES), "models": _sums(_stored(root, MODELS))}
         time.sleep(0.5)
+
+
+def _sums(tags: Iterable[str]) -> list[str]:
+    """The tags that are a model's sha256."""
+    return [tag for tag in tags if re.fullmatch("[0-9a-f]{64}", tag)]
 
 
 def _stored(root: str, repository: str) -> dict[str, str]:

@@ -219,8 +219,9 @@ _NOISE = re.compile(r">>> Standard \w+\n|\[sudo via ansible, key=\w+\] password:
 _INTERPRETER = re.compile(r"The module interpreter .* was not found|The module failed .* set the interpreter")
 _PLUGIN = re.compile(r"\Athe connection plugin .* was not found")
 _TRACE = re.compile(r"^Traceback \(most recent call last\)", re.MULTILINE)
-_BEGUN = re.compile(r'File "[^"\n]*_payload[^"\n]*\.zip/')
-"""A frame within a module: Python, and the directory that the module was unpacked into, were good."""
+_BEGUN = re.compile(r'File "(?:[^"\n]*_payload[^"\n]*\.zip|navilab_webui)/')
+"""A frame within a module, or in what the plan sends in place of one: Python, and the directory that the module was
+unpacked into, were good."""
 _WRAPPER = re.compile(r"in _ansiballz_main|No usable temporary|\[Errno \d+\].*['/]\S*ansible")
 """What unpacks a module."""
 _SURE: Mapping[str, str] = {

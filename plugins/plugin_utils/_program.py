@@ -17,9 +17,9 @@ from typing import Any
 
 _KNOWLEDGE = Path(__file__).resolve().parents[1] / "module_utils"
 _IMPORTED = re.compile(r"^ *from \.(?:(\w+) import| import ([\w, ]+))", re.MULTILINE)
-# Read from standard input, so the directory that it is started in would be looked through first: anybody's, for root.
-_PROGRAM = """from __future__ import annotations
-import sys
+# Read from standard input, so the directory that it is started in would be looked through first, for __future__ too:
+# anybody's, for root.
+_PROGRAM = """import sys
 sys.path[:] = [path for path in sys.path if path not in ("", ".")]
 import base64, importlib.abc, importlib.util, json, zlib
 

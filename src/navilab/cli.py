@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import re
+import select
 import shlex
 import shutil
 import sys
@@ -111,7 +112,7 @@ class TopParser(Parser):
             yield f"\n{title}"
             for name in names:
                 if name in purposes:
-                    lines = textwrap.wrap(purposes[name], width - indent) or [""]
+                    lines = textwrap.wrap(purposes[name], max(width - indent, 20)) or [""]
                     yield f"   {name}".ljust(indent) + lines[0]
                     yield from (" " * indent + line for line in lines[1:])
         yield "\n`navilab COMMAND --help` tells the options of one.\n\nexit codes:"
@@ -133,13 +134,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.USAGE
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
-    except BrokenPipeError:  # who read it, read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.INTERNAL
-    except Exception:
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and _unread():
+            return Exit.INTERNAL
         traceback.print_exc()
         print("navilab: internal error, please report it with the lines above", file=sys.stderr)
         return Exit.INTERNAL
+
+
+def _unread() -> bool:
+    """Whether it was our own output that nobody reads any more: who read it, read enough."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)  # errors are told unasked
+    gone = bool(poll.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return gone
 
 
 def parser() -> Parser:
@@ -335,6 +345,7 @@ def run_playbook(arguments: argparse.Namespace) -> int:
     again = _again(arguments)
     with TemporaryDirectory(prefix="navilab-") as scratch:
         if arguments.recorded:
+            os.environ["ANSIBLE_CACHE_PLUGIN"] = "memory"  # a recording may have the name of a live host
             arguments.inventory = [str(recorded_inventory(arguments.recorded, arguments.inventory, Path(scratch)))]
         job = Job(
             arguments.command,

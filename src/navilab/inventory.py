@@ -60,7 +60,7 @@ def init(target: Path) -> list[Path]:
     )
     groups.write_text(EXAMPLE.joinpath(groups.name).read_text(encoding="utf-8"), encoding="utf-8")
     give_to_owner(target)
-    return [hosts, common]
+    return [hosts, common, groups]
 
 
 def _caller() -> str:

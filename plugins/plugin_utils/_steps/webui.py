@@ -719,7 +719,7 @@ def _replaced(
     # What was built here goes by the name that it was pushed by, too: with one of them left, the engine keeps it.
     built = [name for name in _recorded(facts, "image") if name not in kept]
     pushed = {name for name in built for image in there if image in built and _tag(name) == _tag(image)}
-    return [*there, *sorted(pushed - {*there})]
+    return [*sorted(pushed - {*there}), *there]  # found by the other name, which goes last
 
 
 def _tag(name: str) -> str:

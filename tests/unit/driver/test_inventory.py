@@ -20,7 +20,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("answers")
 def test_three_answers_make_an_inventory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    hosts, common = inventory.init(tmp_path / "lab")
+    hosts, common, _groups = inventory.init(tmp_path / "lab")
     assert yaml.safe_load(hosts.read_text(encoding="utf-8"))["lab"] == {
         "hosts": {"node01": {"ansible_host": "192.0.2.1"}, "node02": {"ansible_host": "fe80::1"}, "node-a": {}},
         "vars": {"ansible_user": "ada"},
@@ -33,7 +33,7 @@ def test_three_answers_make_an_inventory(tmp_path: Path, capsys: pytest.CaptureF
 def test_an_address_takes_no_name_that_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("10.0.0.5 node01 no\njohn.doe\nno\n"))
     monkeypatch.setattr(inventory, "give_to_owner", lambda _path: None)
-    hosts, _common = inventory.init(tmp_path / "lab")
+    hosts, _common, _groups = inventory.init(tmp_path / "lab")
     assert yaml.safe_load(hosts.read_text(encoding="utf-8"))["lab"]["hosts"] == {
         "node02": {"ansible_host": "10.0.0.5"}, "node01": {}, "no": {},
     }  # fmt: skip

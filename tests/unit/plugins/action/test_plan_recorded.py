@@ -45,6 +45,7 @@ def facts_of(result: dict[str, Any]) -> dict[str, Any]:
 def test_it_is_planned_without_a_connection(recording: Callable[..., str], plan: Callable[..., dict[str, Any]]) -> None:
     path = recording()
     result = plan(path)
+    assert set(result["ansible_facts"]) == {"navilab"}  # what is known of a live host stays as it is
     facts = facts_of(result)
     assert (facts["root"], facts["live"], facts["complete"]) == (path, False, True)
     assert facts["user"]["name"] == "lab"  # of its settings

@@ -25,6 +25,7 @@ def test_a_checkout_has_the_driver_and_an_installed_collection_has_not() -> None
     assert command("site", "webui", checkout=True) == "`./navilab site --tags webui`"
     assert command("site", "webui", checkout=False) == "`ansible-playbook navilab.webui.site --tags webui`"
     assert command("image", checkout=True) == "`./navilab image build`"
+    assert set(DRIVER) - {"record", "image"} == set(cli.PLAYBOOKS)
     assert command("bundle", checkout=True) == "`ansible-playbook navilab.webui.bundle`"
     assert CHECKOUT
     assert run_site("webui") == "run `./navilab site --tags webui`"

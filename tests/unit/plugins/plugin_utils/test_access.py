@@ -19,6 +19,9 @@ INSIDE = (
     'plugins/modules/host_info.py", line 3, in main\n'
 )
 
+PROGRAM = f'{TRACE}  File "navilab_webui/_gather.py", line 3, in gather\n'
+"""What the plan sends in place of host_info."""
+
 
 def died(stderr: str, rc: int = 1, msg: str = DIED, stdout: str = "") -> dict[str, Any]:
     return {"failed": True, "msg": msg, "module_stderr": stderr, "module_stdout": stdout, "rc": rc}
@@ -281,6 +284,7 @@ def test_what_was_tried_tells_what_words_do_not(stderr: str, tried: Tried, name:
         # It began, so that nothing was in its way.
         died(f"{INSIDE}OSError: [Errno 28] No space left on device: '/var/lib/docker'\n"),
         died(f"{INSIDE}PermissionError: [Errno 13] Permission denied: '/etc/x'\n"),
+        died(f"{PROGRAM}PermissionError: [Errno 13] Permission denied: '/home/ansible/x'\n"),
         died(f"{INSIDE}ModuleNotFoundError: No module named 'docker'\n"),
         died(f"{INSIDE}ModuleNotFoundError: No module named 'ansible_collections.community'\n"),
         died("", rc=137),

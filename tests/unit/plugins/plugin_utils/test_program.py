@@ -18,7 +18,8 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._program import _pac
 def test_program(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/os-release").write_text("ID=debian\nPRETTY_NAME='D \u00fc {x} \"'\n", encoding="utf-8")
-    (tmp_path / "json.py").write_text("raise SystemExit('whoever has the directory runs code as root')", "utf-8")
+    for name in ("json", "__future__", "base64"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('whoever has the directory runs code as root')", "utf-8")
     # A registry and a gateway are late imports.
     asked: dict[str, Any] = {
         "root": str(tmp_path),

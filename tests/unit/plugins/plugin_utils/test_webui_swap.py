@@ -187,7 +187,7 @@ def test_images_that_this_host_built_go_once_they_ran(host: Any, settings: Any) 
     facts["records"]["webui"]["images"] = []
     facts["docker"]["images"]["navilab/webui-base:1"] = {"id": "sha256:9", "digests": [], "size": 1}
     # By both its names, since the engine keeps an image that has one.
-    assert wants(settings, facts, NEWER)["remove_images"] == [OLD, pushed]
+    assert wants(settings, facts, NEWER)["remove_images"] == [pushed, OLD]
 
 
 def test_a_run_that_was_cut_off_before_its_last_word_is_ended(host: Any, settings: Any) -> None:
