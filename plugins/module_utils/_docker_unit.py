@@ -95,7 +95,7 @@ def _systemctl(tree: Tree) -> dict[str, dict[str, str]]:
         return _SHOWN
     command = ["systemctl", "show", *UNITS, "--no-pager", f"--property=Id,{','.join(_PROPERTIES)}"]
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # pylint: disable=ansible-bad-function
             command, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, stdin=subprocess.DEVNULL, capture_output=True,
             timeout=_TIMEOUT, check=False,
         )  # fmt: skip

@@ -60,7 +60,7 @@ def _ask(program: str, command: Command, config: str) -> DockerdAnswer:
 
 def _run(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    return subprocess.run(
+    return subprocess.run(  # pylint: disable=ansible-bad-function
         command, env={"PATH": path, **environment, "LC_ALL": "C.UTF-8"}, cwd="/", stdin=subprocess.DEVNULL,
         capture_output=True, timeout=_TIMEOUT, check=False,
     )  # fmt: skip

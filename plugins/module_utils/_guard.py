@@ -170,7 +170,7 @@ def _list(tree: Tree) -> str | None:
     if not tree.exists(NFT):
         return ""
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # pylint: disable=ansible-bad-function
             [NFT, "list", "table", *TABLE], env={"LC_ALL": "C.UTF-8"}, stdin=subprocess.DEVNULL, capture_output=True,
             timeout=_TIMEOUT, check=False,
         )  # fmt: skip

@@ -100,7 +100,7 @@ def _show(program: str) -> list[str] | None:
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     kept: list[str] = []
     try:
-        with subprocess.Popen(
+        with subprocess.Popen(  # pylint: disable=ansible-bad-function
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
         ) as process:
             timer = threading.Timer(_SECONDS, process.kill)

@@ -225,8 +225,9 @@ def sanity_target() -> int:
 
 def sanity_oldest() -> int:
     version = first(OLDEST)
-    # What pylint and pep8 say depends on the collection alone.
-    return _sanity(tools("oldest", version), version, "--skip-test", "pylint", "--skip-test", "pep8")
+    # What pylint and pep8 say depends on the collection alone; newer ones let a package of module_utils say something.
+    left_out = [word for test in ("pylint", "pep8", "empty-init") for word in ("--skip-test", test)]
+    return _sanity(tools("oldest", version), version, *left_out)
 
 
 def galaxy_importer() -> int:
