@@ -24,7 +24,7 @@ PLAYBOOK = """
   gather_facts: false
   tasks:
     - ansible.builtin.set_fact: # as the plan leaves it
-        navilab: {offer: {builds: [cpu], models: [], builder: false, free_mib: FREE, registry: ""}}
+        navilab: {offer: {builds: [cpu], models: [], builder: false, free_mib: FREE, registry: "", has: {}}}
         cacheable: true
 - ansible.builtin.import_playbook: BUILD
 """
