@@ -56,7 +56,8 @@ def literals(page: Path) -> list[str]:
 def commands(page: Path) -> Iterator[list[str]]:
     """The commands of blocks, and those of sentences that name ours; without sudo, paths and what a shell adds."""
     lines = [line for block in blocks(page, "sh", "shell", "console") for line in block.splitlines()]
-    lines += [text for text in literals(page) if re.match(r"(sudo )?(\./navilab|(\.venv/bin/)?ansible-playbook|tests/run) ", text)]
+    ours = re.compile(r"(sudo )?(\./navilab|(\.venv/bin/)?ansible-playbook|tests/run) ")
+    lines += [text for text in literals(page) if ours.match(text)]
     for line in lines:
         words: list[str] = []
         for word in [*shlex.split(line, comments=True), "&&"]:
@@ -175,10 +176,11 @@ def test_links_lead_somewhere(page: Path) -> None:
         links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("https://")]
         assert [link for link in links if not (page.parent / link).exists()] == []
         return
-    # Links to files, which the repository's own view follows, too; tests/tools/docs_site.sh knows these two kinds of them.
+    # To files, which the repository's own view follows, too; tests/tools/docs_site.sh knows these two kinds.
     links = [link for link in LINK.findall(text) if not link.startswith("https://")]
     assert [link for link in links if not (page.parent / link).is_file()] == []
-    assert [link for link in links if not re.fullmatch(r"guide_\w+\.rst|\.\./\.\./\.\./roles/\w+/README\.md", link)] == []
+    kinds = re.compile(r"guide_\w+\.rst|\.\./\.\./\.\./roles/\w+/README\.md")
+    assert [link for link in links if not kinds.fullmatch(link)] == []
     assert re.findall(r":(?:ref|doc|ansplugin|ansopt):`", text) == []
     plugins = re.findall(r"``navilab\.webui\.(\w+)``", text)
     assert [name for name in plugins if name not in {*MODULES, *ROLES, *PLUGINS}] == []
