@@ -16,7 +16,7 @@ name: known
 short_description: Keep what an inventory groups hosts by, and no other fact
 version_added: "0.2.0"
 description:
-  - Keeps of each host two facts that M(navilab.webui.plan#module) sets. C(navilab_known) has the targets and the VRAM
+  - Keeps of each host two facts that M(navilab.webui.plan) sets. C(navilab_known) has the targets and the VRAM
     of its GPUs, and whether a reboot is due. C(navilab_verified) tells whether all checks passed; the callback
     P(navilab.webui.report#callback) takes that back where the host fails.
   - So the inventory plugin P(ansible.builtin.constructed#inventory) can group hosts by them, as the collection's
