@@ -12,9 +12,9 @@ version_added: "0.2.0"
 author:
   - navilab.webui contributors (@navilab)
 description:
+  - Internal to the roles of this collection.
   - Facts and plans are shown, so that they have masks in place of the login of a mirror's address. The host puts it in,
     from the source that it is of.
-  - Internal to the roles of this collection.
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.

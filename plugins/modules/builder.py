@@ -12,6 +12,7 @@ version_added: "0.2.0"
 author:
   - navilab.webui contributors (@navilab)
 description:
+  - Internal to the playbooks.
   - Reads what M(navilab.webui.plan) has found of all hosts of the play, and chooses who builds the images that some of
     them want built - C(image_builder), else the host that has built for this lab before, else of those that have
     C(image_min_disk_mib) free the first with the most of the models that others lack.

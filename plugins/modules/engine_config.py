@@ -12,6 +12,7 @@ version_added: "0.1.0"
 author:
   - navilab.webui contributors (@navilab)
 description:
+  - Internal to the role docker_engine.
   - Writes C(daemon.json) in one step. The file that was there is kept in C(/var/lib/navilab), for root alone, until
     M(navilab.webui.engine_service) has seen the engine come up.
   - Plans are shown, so that they have masks in place of secrets (a proxy's login, a token). Such a value comes from

@@ -12,6 +12,7 @@ version_added: "0.1.0"
 author:
   - navilab.webui contributors (@navilab)
 description:
+  - Internal to the role docker_engine.
   - Has C(docker.service) started, restarted or reloaded, and waits until the engine answers.
   - If it does not come up, the C(daemon.json) that M(navilab.webui.engine_config) has replaced comes back, the engine
     is started with that, and the module fails with dockerd's last words.

@@ -12,6 +12,7 @@ version_added: "0.2.0"
 author:
   - navilab.webui contributors (@navilab)
 description:
+  - Internal to the role gateway.
   - Writes the hash of the password that nginx compares with, and what tells it a client that has logged in before.
   - Where both are good for this login they stay as they are. The password itself is kept nowhere.
 extends_documentation_fragment:

@@ -12,6 +12,7 @@ version_added: "0.2.0"
 author:
   - navilab.webui contributors (@navilab)
 description:
+  - Internal to the role metrics.
   - The program is an archive of what the modules of this collection know, which Python runs. It is made on the
     controller, where the same collection gives the same bytes.
   - This is an action plugin that goes on as M(ansible.builtin.copy).

@@ -12,6 +12,7 @@ version_added: "0.2.0"
 author:
   - navilab.webui contributors (@navilab)
 description:
+  - Internal to the role image.
   - Sends a file to a registry, whose blob's digest is then the file's SHA-256, and holds it there against garbage
     collection by an OCI manifest with the SHA-256 for its tag.
   - Asks first, so that nothing is sent twice; without O(path) it does no more than that.

@@ -48,7 +48,7 @@ options:
     default: false
   ends:
     description:
-      - Whether the run's changes to the host are over, so that it need not be held any more.
+      - Whether the run's changes to the host are over, so that it need not be held any more. The roles' own.
     type: bool
     default: false
   refresh:
@@ -59,23 +59,25 @@ options:
   partial:
     description:
       - Whether the checks serve the caller alone, in the middle of a run. The host does not count as verified by them.
+      - The roles' own.
     type: bool
     default: false
   forget_selftests:
     description:
-      - Plan as if no image had been tested on the host's boards.
+      - Plan as if no image had been tested on the host's boards. The roles' own.
     type: bool
     default: false
   selftests:
     description:
       - Results of M(community.docker.docker_container) over the RV(ignore:plan.selftests) of an earlier call. The plan
         is made with what they found.
+      - The roles' own.
     type: list
     elements: dict
     default: []
   pulled:
     description:
-      - Results of M(community.docker.docker_image_pull), for images that came after the facts.
+      - Results of M(community.docker.docker_image_pull), for images that came after the facts. The roles' own.
     type: list
     elements: dict
     default: []

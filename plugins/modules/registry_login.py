@@ -12,6 +12,7 @@ version_added: "0.2.0"
 author:
   - navilab.webui contributors (@navilab)
 description:
+  - Internal to the role registry.
   - Makes a password on the host and keeps it there, in a C(config.json) as docker has it, which root alone can read. Of
     it the registry gets a bcrypt hash. No command line, log or result has the password.
   - A login that is good is kept.

@@ -12,6 +12,7 @@ version_added: "0.2.0"
 author:
   - navilab.webui contributors (@navilab)
 description:
+  - Internal to the role registry and the playbooks.
   - Reads from the record of the role C(registry) where its instances are, and asks them on the host itself, over TLS as
     their clients do.
   - Where there is no registry, all that it returns is empty. One that does not answer is told in RV(error), and fails

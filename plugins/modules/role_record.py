@@ -12,6 +12,7 @@ version_added: "0.1.0"
 author:
   - navilab.webui contributors (@navilab)
 description:
+  - Internal to the roles of this collection.
   - Keeps a JSON file below C(/var/lib/navilab), written before a role acts, so that an interrupted run can still be
     removed and a removal takes out nothing else.
   - Directory and file are root's, with mode 0755 and 0644. The file is replaced in one step.

@@ -12,7 +12,8 @@ version_added: "0.1.0"
 author:
   - navilab.webui contributors (@navilab)
 description:
-  - A webui is ready when C(/internal/ping) answers below 500 and C(/sdapi/v1/sd-models) lists a model.
+  - Waits until the webui on this host is ready, or the time is over. It is ready when C(/internal/ping) answers below
+    500 and C(/sdapi/v1/sd-models) lists a model.
   - The first start on a board compiles kernels for minutes, so the phase that the container's log tells is printed as
     it changes.
   - Fails at once, with the end of the log, if the container exits or is restarted by the engine instead of getting

@@ -12,11 +12,11 @@ version_added: "0.2.0"
 author:
   - navilab.webui contributors (@navilab)
 description:
+  - Internal to the role webui, whose plan says what is to be done with each container.
   - With O(state=begun) a webui that draws is waited for, its small settings are copied, and its container is stopped
     and renamed, so that another one can be made with its name. All that is slow comes before the stop.
   - With O(state=back) whatever took its place is removed, and the old one runs again.
   - With O(state=settled) the old one is removed. The image of neither is touched.
-  - Internal to the role webui, whose plan says what is to be done with each.
 requirements:
   - Linux with Python 3.9 or newer
   - the command C(docker)

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What stops a host beside the checks of a run's end: ids of a connection, a plan or a role, each with its usual cause
-and what usually helps. A failure's own message says more. The page about the checks is made from it and from CHECKS.
+and what usually helps; a plan has some checks' ids for causes of its own. A failure's own message says more. The page
+about the checks is made from it and from CHECKS.
 """
 
 from __future__ import annotations
@@ -159,3 +160,28 @@ CHAPTERS: Mapping[str, Mapping[str, Problem]] = {
 }
 """Problems by chapter of the page."""
 PROBLEMS: Mapping[str, Problem] = {name: each for chapter in CHAPTERS.values() for name, each in chapter.items()}
+PLANNED: Mapping[str, Problem] = {
+    "selftest": Problem(
+        "the image computes wrong numbers on this board, or hangs it; or its self-test can't be run",
+        f"{_SAYS}; another profile, or `auto`; after a hang a reboot",
+    ),
+    "docker_engine": Problem(
+        "what is there is no Docker Engine under systemd: Podman in its place, a snap, Docker Desktop, a rootless one",
+        "the message says which, and how it goes; nothing of it is touched",
+    ),
+    "disk_space": Problem(
+        "a file system has less than all that is to come to it, or than `preflight_min_disk_mib` where an image comes",
+        "the message says what for, and what moves it; or lower `preflight_min_disk_mib`",
+    ),
+    "memory": Problem("the host has less memory than `preflight_min_memory_mib`", "lower that if you know better"),
+    "gateway_login": Problem(
+        "`webui_listen` is wider than 127.0.0.1, and no login is set, or one that is too short",
+        "`gateway_user`, and `gateway_password` of 12 to 72 characters from a vault",
+    ),
+    "data_writable": Problem(
+        "the data directory lies where root can't hand it over (NFS, CIFS, FUSE, NTFS), or is none of its own, or the "
+        "user has no home",
+        "another `webui_data_dir`; a waiver where root may write there",
+    ),
+}
+"""Causes that a check of the run's end has before the change alone."""

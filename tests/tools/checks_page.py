@@ -9,6 +9,7 @@ With --check nothing is written, and the exit code is 1 if the page would change
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.util
 import inspect
 import sys
@@ -50,7 +51,7 @@ those of these hosts.
 
 .. contents::
    :local:
-   :depth: 1
+   :depth: 2
 """
 SCOPES = {
     "kfd": "The board, its driver and KFD",
@@ -67,6 +68,7 @@ def load(path: Path) -> ModuleType:
     return module
 
 
+@functools.cache
 def failures() -> dict[str, dict[tuple[str, str], None]]:
     """Evidence and remedy of the failing hosts, by check."""
     tests = load(CASES)
@@ -98,6 +100,9 @@ def page() -> str:
             cases = [(sentence(evidence), sentence(remedy)) for evidence, remedy in said.get(row.id, {})]
             if cases:
                 lines += table(("What is seen", "What to do"), cases, "45 55")
+            if row.id in _problems.PLANNED:
+                cause, remedy = map(sentence, _problems.PLANNED[row.id])
+                lines += [f"It stops a run before the change, too: {cause}. What to do: {remedy}.", ""]
     for title, problems in _problems.CHAPTERS.items():
         lines += heading(title, "-")
         rows = [(f"``{name}``", sentence(each.cause), sentence(each.remedy)) for name, each in problems.items()]

@@ -17,6 +17,9 @@ END
 chmod og-w "$site/rst" # antsibull-docs wants that
 antsibull-docs --config-file "$site/antsibull-docs.cfg" collection --use-current --squash-hierarchy --fail-on-error --cleanup everything \
   --dest-dir "$site/rst" navilab.webui
+# Pages are linked as files, which is what a repository's own view of them follows; the site has a label for each.
+perl -0pi -e 's{(?<!`)`([^`<]+<)(guide_\w+)\.rst>`__}{:ref:`$1ansible_collections.navilab.webui.docsite.$2>`}g;
+  s{(?<!`)`([^`<]+<)\.\./\.\./\.\./roles/(\w+)/README\.md>`__}{:ref:`$1ansible_collections.navilab.webui.$2_role>`}g' "$site"/rst/docsite/*.rst
 cp -r "$collection/docs/docsite/rst/images" "$site/rst/docsite/" # antsibull-docs takes no pictures along
 sphinx-build --quiet --keep-going --fail-on-warning -b html -c "$site" "$site/rst" "$site/build/html"
 echo "$site/build/html/index.html"

@@ -114,6 +114,7 @@ def zram(case: Case) -> Verdict:
     if found == wanted:
         return ok(f"{found} MiB of compressed swap are in use")
     return failed(
-        f"{found or 'no'} MiB of compressed swap are in use, not {wanted}",
-        f"{run_site('webui')}; see `journalctl -u navilab-zram` where the kernel has no zram, as in a container",
+        f"{f'{found} MiB of' if found else 'no'} compressed swap is in use; {wanted} MiB are wanted",
+        f"{run_site('webui')}; see `journalctl -u navilab-zram` where it stays so; a host that is a container has no "
+        "zram of its own: waive it there",
     )

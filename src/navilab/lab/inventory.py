@@ -15,7 +15,7 @@ from ._common import Lab
 from .hosts import Running
 from .registry import Served
 
-HEADER = "# Made by `navilab lab up`, made again by each. Role variables belong into group_vars/ beside it.\n---\n"
+HEADER = "# Made by `navilab lab up`, made again by each. Role variables belong in group_vars/ beside it.\n---\n"
 
 WAIVE = {"kfd_gpu_node": "the driver has no GPU in a virtual machine, an overlay adds the board to its topology"}
 VM = {

@@ -11,13 +11,15 @@ from pathlib import Path
 import yaml
 from ansible_collections.navilab.webui.plugins.module_utils._checks import CHECK_IDS, CHECKS
 from ansible_collections.navilab.webui.plugins.plugin_utils._access import _WAYS
-from ansible_collections.navilab.webui.plugins.plugin_utils._problems import CHAPTERS, PROBLEMS
+from ansible_collections.navilab.webui.plugins.plugin_utils._problems import CHAPTERS, PLANNED, PROBLEMS
 
 ROOT = Path(__file__).resolve().parents[4]
 sys.path.insert(0, str(ROOT / "tests" / "tools"))
 import checks_page  # noqa: E402
 
 PYTHON = [*(ROOT / "plugins").rglob("*.py"), *(ROOT / "src").rglob("*.py")]
+PLANNED_BY_CHECKS = ("disk_space", "memory")
+"""Those that the step preflight evaluates with its own numbers."""
 TASKS = sorted((ROOT / "roles").rglob("tasks/*.yml"))
 
 
@@ -53,6 +55,11 @@ def test_each_problem_is_told_once() -> None:
     assert sum(map(len, CHAPTERS.values())) == len(PROBLEMS)
     assert [name for name in PROBLEMS if name in CHECK_IDS] == []
     assert sorted({name for name in [*named(), *_WAYS] if name not in PROBLEMS and name not in CHECK_IDS}) == []
+
+
+def test_each_check_has_a_remedy_on_the_page() -> None:
+    assert [name for name in PLANNED if name not in CHECK_IDS or name not in {*named(), *PLANNED_BY_CHECKS}] == []
+    assert [check.id for check in CHECKS if check.id not in {*checks_page.failures(), *PLANNED}] == []
 
 
 def test_each_told_problem_is_one() -> None:
