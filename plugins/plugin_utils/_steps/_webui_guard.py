@@ -43,8 +43,8 @@ FILES = (EGRESS_RULES, EGRESS_UNIT, EGRESS_ENABLED, ZRAM_UNIT, ZRAM_ENABLED, NFT
 _HEADER = "# Written by navilab.webui; changed settings come back at the next run.\n"
 _TABLE = " ".join(TABLE)
 _RULES = f"{_HEADER}# In one transaction: what was there of it goes.\ntable {_TABLE}\ndelete table {_TABLE}\n{RULES}"
-# nftables.service begins with a flush of all tables, at a reload too, and no container is started before. Where somebody
-# starts it for the first time this is not started again: verify says so, and the next run mends it.
+# nftables.service begins with a flush of all tables, at a reload too, and no container is started before. Where
+# somebody starts it for the first time, this is not started again: verify says so, and the next run mends it.
 _EGRESS = f"""{_HEADER}[Unit]
 Description=Let the webui's containers begin no connection
 After=nftables.service
