@@ -75,7 +75,7 @@ def models() -> list[dict[str, Any]]:
     ]
 
 
-server = http.server.ThreadingHTTPServer(("0.0.0.0", PORT), Handler)  # noqa: S104 -- the lab's network is this machine's
+server = http.server.ThreadingHTTPServer((ADDRESS, PORT), Handler)
 (FOLDER / "pid").write_text(str(os.getpid()), encoding="ascii")
 wanted = json.dumps({"webui_models": models()})
 (FOLDER / "models.yml").write_text(wanted, encoding="ascii")

@@ -345,13 +345,13 @@ def run_playbook(arguments: argparse.Namespace) -> int:
     again = _again(arguments)
     with TemporaryDirectory(prefix="navilab-") as scratch:
         if arguments.recorded:
-            os.environ["ANSIBLE_CACHE_PLUGIN"] = "memory"  # a recording may have the name of a live host
             arguments.inventory = [str(recorded_inventory(arguments.recorded, arguments.inventory, Path(scratch)))]
         job = Job(
             arguments.command,
             ROOT / arguments.playbook,
             tuple(ansible_arguments(arguments)),
             ask_passwords(arguments),
+            {"ANSIBLE_CACHE_PLUGIN": "memory"} if arguments.recorded else {},  # it may have the name of a live host
         )
         console = Console(stderr=arguments.json, highlight=False)
         with Screen(console, verbatim=arguments.verbose > 0, checks=arguments.checks) as screen:

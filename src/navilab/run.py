@@ -78,12 +78,14 @@ _MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to run: `arguments` are ansible-playbook's own, `passwords` the answers to its prompts (regex -> answer)."""
+    """What to run: `arguments` are ansible-playbook's own, `passwords` the answers to its prompts (regex -> answer),
+    `settings` variables of its environment."""
 
     command: str
     playbook: Path
     arguments: tuple[str, ...] = ()
     passwords: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ def run(
             playbook=str(job.playbook),
             cmdline=shlex.join(job.arguments) or None,
             passwords=dict(job.passwords) or None,
-            envvars=environment(os.environ),
+            envvars=environment(os.environ) | dict(job.settings),
             suppress_env_files=True,  # passwords stay in memory
             fact_cache_type="memory",  # of runner's own kinds: ansible.cfg decides
             quiet=True,
