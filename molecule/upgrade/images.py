@@ -9,6 +9,8 @@ import sys
 
 import docker
 
+from navilab.lab._common import STATE, Lab
+
 STANDIN = "navilab/webui-standin:latest"
 MADE = {
     "good": "LABEL navilab.test=good",
@@ -19,7 +21,7 @@ MADE = {
 
 def main(lab: str, registry: str) -> None:
     client = docker.from_env()
-    port = client.api.port(f"{lab}-registry", 5000)[0]["HostPort"]
+    port = client.api.port(Lab(lab, STATE / lab).container("registry"), 5000)[0]["HostPort"]
     found = {}
     for name, line in MADE.items():
         target = f"127.0.0.1:{port}/navilab/webui-standin"

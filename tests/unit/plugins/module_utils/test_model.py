@@ -79,8 +79,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(rest[at : at + 65536])
                 time.sleep(float(value))
             return None
+        server.sent += len(rest)  # first: who has read it all may look at once
         self.wfile.write(rest)
-        server.sent += len(rest)
         return None
 
     def log_message(self, *_arguments: Any) -> None:
