@@ -148,10 +148,10 @@ class ActionModule(HostAction):
         foresees = bool(acts and connection.check_mode and "verify" not in plans)
         # Of a failure a user is shown all that is in it; what tests have found is kept in any case.
         if not problems or arguments["selftests"]:
-            verified = bool(navilab["converged"] and checks and not arguments["partial"])
-            grouped = {"navilab_known": _grouped(facts, known["plans"]), "navilab_verified": verified}
-            grouped = {} if self._recorded else grouped  # its name may be that of a live host
-            result.update(ansible_facts={"navilab": navilab, **grouped}, changed=foresees, applies=applies)
+            result.update(ansible_facts={"navilab": navilab}, changed=foresees, applies=applies)
+            if not self._recorded:  # its name may be that of a live host
+                verified = bool(navilab["converged"] and checks and not arguments["partial"])
+                result["ansible_facts"].update(navilab_known=_grouped(facts, known["plans"]), navilab_verified=verified)
         if len(plans) == 1 and not (problems and applies):
             result["plan"] = _sayable(next(iter(plans.values())))
         return result

@@ -22,6 +22,16 @@ class Level:
     """Of the options that take a value."""
     positional: tuple[str, ...]
 
+    @property
+    def words(self) -> dict[str, str]:
+        """What may follow and begins with no dash, with what it means: commands, or values of an argument."""
+        return {**self.commands, **dict.fromkeys(_known(self.positional), "")}
+
+
+def _known(values: Sequence[str]) -> list[str]:
+    """Those that a shell can offer by their names."""
+    return [value for value in values if value != FILES]
+
 
 def levels(parser: argparse.ArgumentParser, path: str = "") -> Iterator[Level]:
     """All commands of a parser, from the outside in."""
@@ -85,15 +95,12 @@ def _bash(found: Sequence[Level]) -> str:
     ]
     for level in found:
         for option, values in level.values.items():
-            known = " ".join(value for value in values if value != FILES)
-            lines.append(
-                f"        {shlex.quote(f'{level.path}/{option}')}) _navilab_offer {shlex.quote(known)}; return ;;"
-            )
+            offer = f"_navilab_offer {shlex.quote(' '.join(_known(values)))}"
+            lines.append(f"        {shlex.quote(f'{level.path}/{option}')}) {offer}; return ;;")
     lines += ["    esac", '    case "$at" in']
     for level in found:
-        words = " ".join([*level.commands, *(value for value in level.positional if value != FILES)])
         lines.append(
-            f"        {shlex.quote(level.path)}) words={shlex.quote(words)}; "
+            f"        {shlex.quote(level.path)}) words={shlex.quote(' '.join(level.words))}; "
             f"[[ $current == -* ]] && words={shlex.quote(' '.join(level.options))} ;;"
         )
     lines += [
@@ -119,14 +126,13 @@ def _zsh(found: Sequence[Level]) -> str:
     ]
     for level in found:
         for option, values in level.values.items():
-            known = [value for value in values if value != FILES]
+            known = _known(values)
             offer = f"compadd -- {shlex.join(known)}" if known else "_files" if values else "_message value"
             lines.append(f"        {shlex.quote(f'{level.path}/{option}')}) {offer}; return ;;")
     lines += ["    esac", '    case "$at" in']
     for level in found:
-        commands = {**level.commands, **{value: "" for value in level.positional if value != FILES}}
         lines.append(
-            f"        {shlex.quote(level.path)}) words_here=({_described(commands)}); "
+            f"        {shlex.quote(level.path)}) words_here=({_described(level.words)}); "
             f"options_here=({_described(level.options)}) ;;"
         )
     lines += [
@@ -159,13 +165,12 @@ def _fish(found: Sequence[Level]) -> str:
     ]
     for level in found:
         at = f"complete -c navilab -n {shlex.quote(f'__navilab_at {_fish_word(level.path)}')}"
-        commands = {**level.commands, **{value: "" for value in level.positional if value != FILES}}
-        lines += [f"{at} -f -a {_fish_word(name)} -d {_fish_word(_plain(text))}" for name, text in commands.items()]
+        lines += [f"{at} -f -a {_fish_word(name)} -d {_fish_word(_plain(text))}" for name, text in level.words.items()]
         for option, text in level.options.items():
             kind = "-l" if option.startswith("--") else "-s"
             line = f"{at} {kind} {option.lstrip('-')} -d {_fish_word(_plain(text))}"
             if option in level.values:
-                known = " ".join(value for value in level.values[option] if value != FILES)
+                known = " ".join(_known(level.values[option]))
                 files = FILES in level.values[option]
                 line += " -r" + ("" if files else " -f") + (f" -a {_fish_word(known)}" if known else "")
             lines.append(line)

@@ -8,7 +8,6 @@ With --check nothing is written, and the exit code is 1 if the page would change
 
 from __future__ import annotations
 
-import argparse
 import functools
 import importlib.util
 import inspect
@@ -18,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from rst import heading, sentence, table
+from rst import heading, keep, sentence, table
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "docsite" / "rst" / "guide_checks.rst"
@@ -120,16 +119,7 @@ def page() -> str:
 
 def main() -> int:
     """Write the page, or check it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if the page would change")
-    check = parser.parse_args().check
-    wanted = page()
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == wanted:
-        return 0
-    print(f"{PAGE.relative_to(ROOT)}: {'differs' if check else 'written'}", file=sys.stderr)
-    if not check:
-        PAGE.write_text(wanted, encoding="utf-8")
-    return 1 if check else 0
+    return keep(PAGE, page, __doc__)
 
 
 if __name__ == "__main__":

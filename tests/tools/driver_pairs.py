@@ -8,11 +8,10 @@ if it would change.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
-from rst import plain, table
+from rst import keep, plain, table
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "docsite" / "rst" / "guide_amdgpu_dkms.rst"
@@ -48,16 +47,7 @@ def page() -> str:
 
 def main() -> int:
     """Write the list, or check it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if the list would change")
-    check = parser.parse_args().check
-    wanted = page()
-    if PAGE.read_text(encoding="utf-8") == wanted:
-        return 0
-    print(f"{PAGE.relative_to(ROOT)}: {'differs' if check else 'written'}", file=sys.stderr)
-    if not check:
-        PAGE.write_text(wanted, encoding="utf-8")
-    return 1 if check else 0
+    return keep(PAGE, page, __doc__)
 
 
 if __name__ == "__main__":

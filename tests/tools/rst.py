@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import re
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 CODE = re.compile(r"`([^`]+)`|(--[a-z][\w=/.-]*\w|(?<!\w)'[^']+'(?!\w))")
 """What stands in backquotes, and what Sphinx would make typographic dashes and quotes of."""
@@ -33,3 +36,17 @@ def table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]], widths: str
     for row in (columns, *rows):
         yield from (f"   {' ' if number else '*'} - {cell}" for number, cell in enumerate(row))
     yield ""
+
+
+def keep(path: Path, page: Callable[[], str], description: str | None) -> int:
+    """The command of a tool: write the page where it differs, or with --check say that it does. The exit code."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if the page would change")
+    check = parser.parse_args().check
+    wanted = page()
+    if path.exists() and path.read_text(encoding="utf-8") == wanted:
+        return 0
+    print(f"{path.name}: {'differs' if check else 'written'}", file=sys.stderr)
+    if not check:
+        path.write_text(wanted, encoding="utf-8")
+    return 1 if check else 0
