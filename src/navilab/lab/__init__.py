@@ -74,7 +74,7 @@ def up(
     with lock(STATE / f"{name}.lock", f"the lab {name}"), closing(engine.ensure()) as client, engine.explained():
         # 1. Who is wanted: what was asked for, and what is there.
         boxes = machines.running(client, lab)
-        present = boxes + vms.running(name, folder)
+        present = boxes + vms.running(lab)
         default = vms.DEFAULT if driver == "qemu" else machines.DEFAULT
         wanted = {} if only else {host.name: host for host in default}
         wanted |= {each.host.name: each.host for each in present}
@@ -100,10 +100,11 @@ def up(
 
         def one(host: Host) -> None:
             if host.driver == "qemu":
-                done = vms.ensure(name, host, folder, login, {served_at: registry.NAME})
+                done = vms.ensure(lab, host, login, {served_at: registry.NAME})
             else:
                 done = machines.ensure(client, lab, host, address[host.name], login, folder / "host_ed25519")
-            say(f"{name}-{host.name}: {done}, Debian {host.suite}, {host.board}, {address.get(host.name, 'by QEMU')}")
+            where = address.get(host.name, "by QEMU")
+            say(f"{lab.host(host.name)}: {done}, Debian {host.suite}, {host.board}, {where}")
 
         with ThreadPoolExecutor(8) as pool:
             served = pool.submit(registry.ensure, client, lab, served_at, source)
@@ -127,7 +128,7 @@ def up(
             extra = recipe | real.host_variables(sources)
 
         # 4. What Ansible reads.
-        present = machines.running(client, lab) + vms.running(name, folder)
+        present = machines.running(client, lab) + vms.running(lab)
         inventories.write_if_new(folder / "known_hosts", inventories.known_hosts(present, host_public))
         path = _inventory_path(name, inventory)
         new = inventories.write_if_new(path, inventories.content(present, image, lab, extra))
@@ -186,7 +187,8 @@ def status(name: str = "sim") -> dict[str, Any]:
 
     _check_name(name)
     client = engine.connect()
-    machines = vms.running(name, STATE / name)
+    lab = Lab(name, STATE / name)
+    machines = vms.running(lab)
     served = STATE / name / "served.json"
     path = _inventory_path(name, None)
     result: dict[str, Any] = {
@@ -200,7 +202,7 @@ def status(name: str = "sim") -> dict[str, Any]:
     if client is not None:
         with closing(client), engine.explained():
             result["engine"] = client.version()["Version"]
-            machines += hosts.running(client, Lab(name, STATE / name))
+            machines += hosts.running(client, lab)
     result["hosts"] = [
         {
             "name": one.name,

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from . import boards, disks, engine, hosts
-from ._common import LabError, say, ssh_words, tree_digest, which
+from ._common import Lab, LabError, say, ssh_words, tree_digest, which
 from .hosts import Host, Running
 
 QEMU = "qemu-system-x86_64"
@@ -32,25 +32,24 @@ FILES = hosts.FILES.lstrip("/")
 DEFAULT = (Host("vm", "bookworm", "rx5500xt-8g", "qemu"),)
 
 
-def running(lab: str, folder: Path) -> list[Running]:
+def running(lab: Lab) -> list[Running]:
     """Every virtual machine of the lab, up or not, by name."""
     found = []
-    for path in sorted((folder / "vm").glob("*/vm.json")):
+    for path in sorted((lab.folder / "vm").glob("*/vm.json")):
         known = json.loads(path.read_text(encoding="ascii"))
         host = Host(path.parent.name, known["suite"], known["board"], "qemu")
         pid = _pid(path.parent)
         state = f"running, {known['accel']}" if pid else "exited"
-        found.append(
-            Running(str(pid or ""), f"{lab}-{host.name}", host, state, ADDRESS, known["recipe"], known["port"])
-        )
+        found.append(Running(str(pid or ""), lab.host(host.name), host, state, ADDRESS, known["recipe"], known["port"]))
     return found
 
 
-def ensure(lab: str, host: Host, folder: Path, login: str, names: dict[str, str]) -> str:
+def ensure(lab: Lab, host: Host, login: str, names: dict[str, str]) -> str:
     """One machine, up and reached by ssh; says what was done. `names` are more lines of its hosts file.
 
-    Another board is shown to the machine as it runs. `folder` is the lab's, with its keys.
+    Another board is shown to the machine as it runs.
     """
+    folder = lab.folder
     place = folder / "vm" / host.name
     known = _read(place)
     if not which(QEMU):
@@ -63,7 +62,7 @@ def ensure(lab: str, host: Host, folder: Path, login: str, names: dict[str, str]
         place.mkdir(parents=True, exist_ok=True)
         subprocess.run(["cp", "--reflink=auto", "--sparse=always", image, place / "disk.img"], check=True)
         known = {"suite": host.suite, "recipe": recipe, "port": 0, "accel": "kvm" if _may_use_kvm() else "tcg"}
-    seed = _seed(f"{lab}-{host.name}", host, folder, login, names)
+    seed = _seed(lab.host(host.name), host, folder, login, names)
     shown = place / "seed.tar"
     switched = done == "kept" and shown.read_bytes() != seed
     with shown.open("r+b" if shown.exists() else "wb") as disk:
@@ -73,7 +72,7 @@ def ensure(lab: str, host: Host, folder: Path, login: str, names: dict[str, str]
 
     if _pid(place) is None:
         done = "started" if done == "kept" else done
-        _start(lab, host, folder, known)
+        _start(lab, host, known)
     elif switched:
         done = f"kept, board {host.board}"
         _ssh(folder, host, known, "sudo systemctl restart lab-board")
@@ -105,21 +104,21 @@ def _seed(name: str, host: Host, folder: Path, login: str, names: dict[str, str]
     return data.ljust(SEED_BYTES, b"\0")
 
 
-def _start(lab: str, host: Host, folder: Path, known: dict[str, Any]) -> None:
+def _start(lab: Lab, host: Host, known: dict[str, Any]) -> None:
     """Starts QEMU and waits for ssh. A KVM that does not boot the guest is given up for good."""
-    place = folder / "vm" / host.name
+    name, place = lab.host(host.name), lab.folder / "vm" / host.name
     while True:
         with socket.socket() as probe:
             probe.bind((ADDRESS, 0))
             known["port"] = probe.getsockname()[1]
         _write(place, known)
         started = subprocess.run(
-            _command(f"{lab}-{host.name}", place, known), cwd=place,
+            _command(name, place, known), cwd=place,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         )  # fmt: skip
         kvm = known["accel"] == "kvm"
         if started.returncode == 0:
-            say(f"{lab}-{host.name}: booting Debian {host.suite} ({'KVM' if kvm else 'emulated, it takes a minute'})")
+            say(f"{name}: booting Debian {host.suite} ({'KVM' if kvm else 'emulated, it takes a minute'})")
             try:
                 _wait(place, known["port"], KVM_SECONDS if kvm else BOOT_SECONDS)
                 return
@@ -128,8 +127,8 @@ def _start(lab: str, host: Host, folder: Path, known: dict[str, Any]) -> None:
                     raise
                 _stop(place)
         elif not kvm:
-            raise LabError(f"{lab}-{host.name}: QEMU does not start: {started.stderr.strip()}", "put that right")
-        say(f"{lab}-{host.name}: KVM does not boot it here, emulating the processor")
+            raise LabError(f"{name}: QEMU does not start: {started.stderr.strip()}", "put that right")
+        say(f"{name}: KVM does not boot it here, emulating the processor")
         known["accel"] = "tcg"
         (disks.cache() / "no-kvm").touch()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from navilab.lab import LabError, disks, vms
-from navilab.lab._common import HERE
+from navilab.lab._common import HERE, Lab
 from navilab.lab.hosts import Host
 
 
@@ -80,7 +80,7 @@ def test_status_of_machines_that_are_down(folder: Path) -> None:
     place.mkdir(parents=True)
     known = {"suite": "bookworm", "board": "no-board", "recipe": "r", "port": 4022, "accel": "tcg"}
     (place / "vm.json").write_text(json.dumps(known))
-    (one,) = vms.running("sim", folder)
+    (one,) = vms.running(Lab("sim", folder))
     assert (one.name, one.state, one.address, one.port) == ("sim-vm", "exited", "127.0.0.1", 4022)
 
 
