@@ -27,6 +27,7 @@ CONNECT = re.compile(
     r"\A(?:Failed to connect to the host via \w+: |Data could not be sent to remote host .*? over ssh: )", re.I
 )
 """What ansible-core says before ssh's own words; the second where a payload was on its way already."""
+UNSENT = re.compile(r"\AData could not be sent to remote host")
 PYTHON = "3.9"
 """The oldest Python on hosts; see galaxy.yml and the modules."""
 _EVIDENCE = 400

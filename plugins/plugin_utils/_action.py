@@ -45,7 +45,7 @@ class HostAction(ActionBase):  # type: ignore[misc]
         except AnsibleError as error:
             seen = {"msg": str(error)}
             seen["unreachable" if isinstance(error, AnsibleConnectionFailure) else "failed"] = True
-            if not (found := _access.checks(seen, self._name(variables))):
+            if not (found := self._unsent(seen, variables) or _access.checks(seen, self._name(variables))):
                 raise
         else:
             if not seen.get("failed") and not seen.get("unreachable"):
@@ -77,6 +77,18 @@ class HostAction(ActionBase):  # type: ignore[misc]
     @staticmethod
     def _name(variables: Mapping[str, Any]) -> str:
         return str(variables.get("inventory_hostname", "localhost"))
+
+    def _unsent(self, seen: dict[str, Any], variables: Mapping[str, Any]) -> tuple[Check, ...]:
+        """Where a program ended before it had read all that it was sent, Ansible has lost what it said: what it says when
+        nothing is sent. The host was reached, then."""
+        if not _access.UNSENT.match(seen["msg"]):
+            return ()
+        tried = self._tried(died := {"failed": True, "module_stderr": ""})
+        found = _access.checks({**died, "module_stderr": tried.said}, self._name(variables), tried) if tried.login else ()
+        if found:
+            del seen["unreachable"]
+            seen["failed"] = True
+        return found
 
     def _tried(self, seen: Mapping[str, Any]) -> _access.Tried:
         """After a program died in the module's place: whether become works, and Python, whatever their language."""

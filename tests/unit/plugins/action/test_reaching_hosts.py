@@ -50,6 +50,12 @@ ASKS = """
 key=$(printf '%s' "$*" | sed -n 's/.*key=\\([a-z]*\\)\\].*/\\1/p')
 printf '[sudo via ansible, key=%s] password:' "$key" >&2; read -r word
 """
+# Ends its input before itself, so that what it said is lost to who was still sending.
+EARLY = """
+for last; do :; done
+exec 3<&0 0</dev/null; /bin/sh -c "$last" <&3 3<&- & exec 3<&-
+wait $!; rc=$?; sleep 0.3; exit $rc
+"""
 ESCAPES = "printf '\\033[2J\\033]0;x\\007\\nsudo: a password is required\\n' >&2; exit 1"
 
 
@@ -122,6 +128,7 @@ def printed(place: Path) -> Iterator[str]:
     hosts["nopython"] = {"ansible_python_interpreter": "/usr/bin/python9"}
     old = "ansible-core requires a minimum of Python version 3.9. Current version: 3.7.3 (default)"
     hosts["oldpython"] = {"ansible_python_interpreter": script("python3.7", says(old))}
+    hosts["early"] = {**hosts["oldpython"], "ansible_ssh_executable": script("ssh-early", EARLY)}
     hosts["broken"] = {"ansible_python_interpreter": script("python3", "kill -SEGV $$\n")}
     hosts["piped"] = {"ansible_python_interpreter": script("python-tee", f"tee {place}/sent | {sys.executable}\n")}
     hosts["homeless"] = {"ansible_remote_tmp": "/proc/nowhere"}
@@ -176,6 +183,7 @@ def test_ssh(printed: str, host: str) -> None:
         ("method", "failed", "become", "ansible_become_method"),
         ("nopython", "failed", "python", "ansible nopython -b -m ansible.builtin.raw"),
         ("oldpython", "failed", "python", "3.9 or newer"),
+        ("early", "failed", "python", "3.9 or newer"),
         ("broken", "failed", "python", "ansible_python_interpreter"),
         ("notmp", "unreachable", "remote_tmp", "ansible_remote_tmp"),
         ("nologin", "failed", "ssh", "chsh"),
