@@ -31,25 +31,25 @@ class ActionModule(HostAction):
             return result
         host = (task_vars or {}).get("inventory_hostname", "localhost")
         name, timeout = arguments["name"], arguments["timeout"]
-        start, shown, restarts, calls = time.monotonic(), "", None, 0
+        start, shown, restarts, deaths, calls = time.monotonic(), "", arguments["restarts"], 0, 0
         while True:
             left = timeout - (time.monotonic() - start)
-            asked = {**arguments, "slice": max(0, min(arguments["slice"], int(left)))}
+            asked = {**arguments, "slice": max(0, min(arguments["slice"], int(left))), "restarts": restarts}
             seen = self.ask("webui_ready", asked, task_vars or {})
             seconds, calls = int(time.monotonic() - start), calls + 1
             if seen.get("failed") or "ready" not in seen:
                 result.update(seen)
                 return result
-            if restarts is None:
-                restarts = seen["restarts"]
-            elif seen["restarts"] > restarts and not seen["ready"] and not seen["dead"]:
-                seen["dead"] = f"container {name} died and was restarted"
+            restarts = seen["restarts"] if restarts is None else restarts
             seen["phase"] = clean(seen["phase"] or "")
             result.update({key: seen[key] for key in ANSWER}, changed=False, seconds=seconds, calls=calls)
             if seen["ready"]:
                 return result
             if seen["dead"]:
                 return _failed(result, seen, name, seen["dead"])
+            if seen["deaths"] > deaths:
+                display.display(f"{host}: {name}: died, and was started again by the engine ({seconds} s)")
+                deaths = seen["deaths"]
             progress = clean(seen["phase"] or seen["state"] or "no answer yet")
             if progress != shown:
                 display.display(f"{host}: {name}: {progress} ({seconds} s)")

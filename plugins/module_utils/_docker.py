@@ -104,9 +104,10 @@ class Engine:
         found = self.get(f"/images/{urllib.parse.quote(reference, safe='/:@')}/json")
         return found if isinstance(found, dict) else None
 
-    def log(self, name: str, since: float = 0.0, tail: int = 200) -> list[str]:
-        """The last lines that a container wrote since a time (epoch seconds), stdout and stderr in order."""
-        query = urllib.parse.urlencode({"stdout": 1, "stderr": 1, "tail": tail, "since": f"{since:.9f}"})
+    def log(self, name: str, since: float = 0.0, tail: int = 200, until: float | None = None) -> list[str]:
+        """The last lines that a container wrote between two times (epoch seconds), stdout and stderr in order."""
+        wanted = {"stdout": 1, "stderr": 1, "tail": tail, "since": f"{since:.9f}"}
+        query = urllib.parse.urlencode(wanted if until is None else {**wanted, "until": f"{until:.9f}"})
         body = self.raw(f"/containers/{urllib.parse.quote(name, safe='')}/logs?{query}")
         return demultiplex(body or b"").decode(errors="replace").splitlines()
 

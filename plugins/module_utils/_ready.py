@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import re
 import time
 from typing import Any
@@ -21,10 +22,14 @@ ARGUMENTS: dict[str, Any] = {  # of the module and of the action plugin that rep
     "timeout": {"type": "int", "default": 900},
     "slice": {"type": "int", "default": 10},
     "allow_no_models": {"type": "bool", "default": False},
+    "restarts": {"type": "int"},
 }
 _INTERVAL = 1.0
 _TAIL = 20
 _EARLY = 2.0
+_DEATHS = 2
+"""So many are too many. One may be a busy machine's: gradio ends a webui whose page takes over 3 s to answer when it
+opens (url_ok in its networking.py), and the engine starts it again."""
 # Lines that the webui prints, in their usual order; the last one seen decides.
 _PHASES = (
     (re.compile(r"^Launching Web UI with arguments"), "starting"),
@@ -48,17 +53,29 @@ def phase_of(lines: list[str]) -> str:
     return ""
 
 
-def wait(name: str, port: int, seconds: float, allow_no_models: bool, socket_path: str = SOCKET) -> Readiness:
-    """Poll until the webui is ready, dead or `seconds` are over."""
+def wait(
+    name: str,
+    port: int,
+    seconds: float,
+    allow_no_models: bool,
+    socket_path: str = SOCKET,
+    restarts: int | None = None,
+) -> Readiness:
+    """Poll until the webui is ready, dead or `seconds` are over. `restarts` is how often the engine had started it
+    again when it was first waited for; None for now."""
     engine = Engine(socket_path)
     end = time.monotonic() + seconds
-    first_restarts = None
     while True:
         seen = _once(engine, name, port, allow_no_models)
-        if first_restarts is None:
-            first_restarts = seen["restarts"]
-        if not seen["ready"] and not seen["dead"] and seen["restarts"] > first_restarts:
-            seen["dead"] = f"container {name} died and was restarted"
+        restarts = seen["restarts"] if restarts is None else restarts
+        seen["deaths"] = max(0, seen["restarts"] - restarts)
+        if seen["state"] == "restarting" and 0 < seen["deaths"] < _DEATHS:
+            seen["dead"] = ""
+        if seen["deaths"] >= _DEATHS and not seen["ready"] and not seen["dead"]:
+            seen["dead"] = f"container {name} died {seen['deaths']} times"
+            if died := seen["died"]:
+                seen["dead"] += f" ({_why(engine, name, died)})"
+                seen["log"] = _log(engine, name, until=died)[-_TAIL:]
         if seen["ready"] or seen["dead"] or time.monotonic() + _INTERVAL > end:
             return seen
         time.sleep(_INTERVAL)
@@ -74,6 +91,8 @@ def _once(engine: Engine, name: str, port: int, allow_no_models: bool) -> Readin
         "phase": "",
         "state": "",
         "restarts": 0,
+        "deaths": 0,
+        "died": 0.0,
         "log": [],
         "at": time.time(),
     }
@@ -85,6 +104,7 @@ def _once(engine: Engine, name: str, port: int, allow_no_models: bool) -> Readin
         return {**seen, "ready": False, "state": None, "dead": f"there is no container {name}"}
     state = container.get("State") or {}
     seen["state"], seen["restarts"] = state.get("Status") or "", container.get("RestartCount") or 0
+    seen["died"] = epoch(state.get("FinishedAt"))
     if seen["state"] not in _ALIVE:
         why = "killed for want of memory" if state.get("OOMKilled") else f"exit code {state.get('ExitCode')}"
         seen["ready"], seen["dead"] = False, f"container {name} is {seen['state']} ({why})"
@@ -95,11 +115,24 @@ def _once(engine: Engine, name: str, port: int, allow_no_models: bool) -> Readin
     return seen
 
 
-def _log(engine: Engine, name: str, since: float) -> list[str]:
+def _log(engine: Engine, name: str, since: float = 0.0, until: float | None = None) -> list[str]:
     try:
-        return engine.log(name, since)
+        return engine.log(name, since, until=until)
     except EngineError:
         return []
+
+
+def _why(engine: Engine, name: str, died: float) -> str:
+    """What the engine noted of a death at that time, which the state of a container that runs again has no more."""
+    try:
+        noted = engine.events({"container": [name], "event": ["die", "oom"]}, died + _EARLY, died - _EARLY)
+        events = [json.loads(line) for line in noted.splitlines()]
+    except (EngineError, ValueError):
+        return "cause not known"
+    if any(event.get("Action") == "oom" for event in events):
+        return "killed for want of memory"
+    codes = [event.get("Actor", {}).get("Attributes", {}).get("exitCode") for event in events]
+    return f"exit code {codes[-1]}" if codes else "cause not known"
 
 
 def epoch(text: Any) -> float:

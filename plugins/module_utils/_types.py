@@ -724,7 +724,8 @@ class GatewayAnswer(TypedDict):
 class Readiness(TypedDict):
     """How far a webui is: dead is "" or says why it will not get ready; log are its container's last lines.
 
-    `state` is None where there is no container and "" where the engine can't be asked; restarts are the engine's.
+    `state` is None where there is no container and "" where the engine can't be asked; restarts are the engine's,
+    deaths those since the waiting began, died is when the container last ended (epoch seconds; 0 for never).
     """
 
     ready: bool
@@ -733,6 +734,8 @@ class Readiness(TypedDict):
     phase: str
     state: str | None
     restarts: int
+    deaths: int
+    died: float
     log: list[str]
     at: float
 

@@ -16,8 +16,9 @@ description:
     500 and C(/sdapi/v1/sd-models) lists a model.
   - The first start on a board compiles kernels for minutes, so the phase that the container's log tells is printed as
     it changes.
-  - Fails at once, with the end of the log, if the container exits or is restarted by the engine instead of getting
-    ready.
+  - Fails at once, with the end of the log and the exit code, if the container exits for good, or dies a second time
+    instead of getting ready. The first time the engine starts it again, and the waiting goes on. On a busy machine, the
+    webui ends itself where its own page is slow to open.
   - Nothing but Python's standard library is needed on the host.
 requirements:
   - Linux with Python 3.9 or newer
@@ -47,6 +48,10 @@ options:
       - Whether a webui without any model counts as ready.
     type: bool
     default: false
+  restarts:
+    description:
+      - How often the engine had started the container again when the waiting began. The action plugin remembers it.
+    type: int
 attributes:
   action:
     description: An action plugin on the controller repeats the module and prints the progress.
@@ -132,7 +137,13 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=False, ready=False, seconds=0, models=None, phase="", state=None)
     start = time.monotonic()
-    seen = wait(arguments["name"], arguments["port"], max(0, arguments["slice"]), arguments["allow_no_models"])
+    seen = wait(
+        arguments["name"],
+        arguments["port"],
+        max(0, arguments["slice"]),
+        arguments["allow_no_models"],
+        restarts=arguments["restarts"],
+    )
     module.exit_json(changed=False, seconds=int(time.monotonic() - start), **seen)
 
 

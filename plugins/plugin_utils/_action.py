@@ -79,12 +79,14 @@ class HostAction(ActionBase):  # type: ignore[misc]
         return str(variables.get("inventory_hostname", "localhost"))
 
     def _unsent(self, seen: dict[str, Any], variables: Mapping[str, Any]) -> tuple[Check, ...]:
-        """Where a program ended before it had read all that it was sent, Ansible has lost what it said: what it says when
-        nothing is sent. The host was reached, then."""
+        """Where a program ended before it had read all that it was sent, Ansible has lost what it said. The host was
+        reached then: what it says when nothing is sent."""
         if not _access.UNSENT.match(seen["msg"]):
             return ()
-        tried = self._tried(died := {"failed": True, "module_stderr": ""})
-        found = _access.checks({**died, "module_stderr": tried.said}, self._name(variables), tried) if tried.login else ()
+        died = {"failed": True, "module_stderr": ""}
+        tried = self._tried(died)
+        died["module_stderr"] = tried.said
+        found = _access.checks(died, self._name(variables), tried) if tried.login else ()
         if found:
             del seen["unreachable"]
             seen["failed"] = True

@@ -105,11 +105,45 @@ def test_dead(webui: Any, inspected: Callable[..., Any], state: dict[str, Any], 
     assert seen["log"] == LOG.decode().splitlines()
 
 
-def test_restarted_while_polled(webui: Any, inspected: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def dying(webui: Any, inspected: Callable[..., Any]) -> Callable[..., None]:
+    """It has died so often; what the engine keeps of the last death: its time, its log until then, its exit code."""
+
+    def count(restarts: int, **state: Any) -> None:
+        died = {"FinishedAt": "2026-01-02T03:04:02.5Z", **state}
+        webui.docker["/containers/webui/json"] = (200, {**inspected(**died), "RestartCount": restarts})
+        webui.docker["/events"] = (200, b'{"Action": "die", "Actor": {"Attributes": {"exitCode": "139"}}}\n')
+
+    return count
+
+
+def test_one_death_is_waited_out(webui: Any, dying: Callable[..., None]) -> None:
+    dying(8)
+    once = wait("webui", webui.port, 0, False, webui.socket, restarts=7)
+    assert (once["dead"], once["deaths"]) == ("", 1)
+    dying(8, Status="restarting", ExitCode=139)
+    assert wait("webui", webui.port, 0, False, webui.socket, restarts=7)["dead"] == ""
+    assert "restarting" in wait("webui", webui.port, 0, False, webui.socket)["dead"]  # it was at that before
+
+
+def test_the_second_death_is_told_with_its_cause(webui: Any, dying: Callable[..., None]) -> None:
+    dying(9)
+    seen = wait("webui", webui.port, 30, False, webui.socket, restarts=7)
+    assert seen["dead"] == "container webui died 2 times (exit code 139)"
+    assert seen["log"] == LOG.decode().splitlines()
+    (asked,) = [path for _method, path in webui.asked if "/logs?" in path and "until" in path]
+    assert "since=0.0" in asked and "until=1767323042.5" in asked  # the end of the life that ended
+    webui.docker["/events"] = (200, b'{"Action": "oom"}\n{"Action": "die"}\n')
+    assert "(killed for want of memory)" in wait("webui", webui.port, 30, False, webui.socket, restarts=7)["dead"]
+    del webui.docker["/events"]
+    assert "(cause not known)" in wait("webui", webui.port, 30, False, webui.socket, restarts=7)["dead"]
+
+
+def test_deaths_while_polled(webui: Any, inspected: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_ready, "_INTERVAL", 0.05)
     counts = iter(range(7, 100))
     webui.docker["/containers/webui/json"] = lambda _handler: (200, {**inspected(), "RestartCount": next(counts)})
-    assert "died and was restarted" in gather(webui, seconds=30)["dead"]
+    assert "died 2 times" in gather(webui, seconds=30)["dead"]
 
 
 def test_no_container_and_no_engine(webui: Any) -> None:
@@ -155,7 +189,14 @@ def act(webui: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[dict
 
         def trip(module_args: dict[str, Any], **_rest: Any) -> dict[str, Any]:
             before(next(trips))
-            return wait("webui", webui.port, module_args["slice"], module_args["allow_no_models"], webui.socket)
+            return wait(
+                "webui",
+                webui.port,
+                module_args["slice"],
+                module_args["allow_no_models"],
+                webui.socket,
+                module_args["restarts"],
+            )
 
         plugin._execute_module = trip
         return plugin.run(task_vars={"inventory_hostname": "lab-1"}), printed
@@ -194,13 +235,18 @@ def test_action_fails_at_once_when_dead(webui: Any, act: Callable[..., Any], ins
     assert "Startup time" in result["msg"]
 
 
-def test_action_sees_a_restart_between_trips(
-    webui: Any, act: Callable[..., Any], inspected: Callable[..., Any]
-) -> None:
-    def before(trip: int) -> None:
-        webui.docker["/containers/webui/json"] = (200, {**inspected(), "RestartCount": trip})
+def test_action_sees_deaths_between_trips(webui: Any, act: Callable[..., Any], dying: Callable[..., None]) -> None:
+    result, printed = act(lambda trip: dying(5 + trip))
+    assert "container webui died 2 times (exit code 139)" in result["msg"] and "Startup time" in result["msg"]
+    assert printed == ["lab-1: webui: started (0 s)", "lab-1: webui: died, and was started again by the engine (0 s)"]
 
-    assert "died and was restarted" in act(before)[0]["msg"]
+
+def test_action_waits_for_one_that_died_once(webui: Any, act: Callable[..., Any], dying: Callable[..., None]) -> None:
+    def before(trip: int) -> None:
+        dying(min(trip, 1))
+        webui.page.update(READY if trip == 3 else {})
+
+    assert act(before)[0]["ready"]
 
 
 def test_action_gives_up(webui: Any, act: Callable[..., Any]) -> None:
