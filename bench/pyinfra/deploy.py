@@ -22,9 +22,9 @@ site: dict[str, Any] = host.data.site
 container: dict[str, Any] = site["container"]
 user, home = site["user"], site["home"]
 
-# Firmware: its component beside main, from the same mirrors.
+# Firmware: its component beside main, from the same mirrors; none of it ever came by the security archive.
 for source in host.get_fact(AptSources):
-    if source.type == "deb" and "main" in source.components:
+    if source.type == "deb" and "main" in source.components and not source.distribution.endswith("-security"):
         options = " ".join(f"{key}={value}" for key, value in source.options.items())
         apt.repo(
             name=f"The firmware's component of {source.distribution}",

@@ -6,7 +6,6 @@ export DEBIAN_FRONTEND=noninteractive
 for suite in "$VERSION_CODENAME" "$VERSION_CODENAME-updates"; do
     echo "deb http://deb.debian.org/debian $suite $COMPONENT"
 done >/etc/apt/sources.list.d/navilab-firmware.list
-echo "deb http://security.debian.org/debian-security $VERSION_CODENAME-security $COMPONENT" >>/etc/apt/sources.list.d/navilab-firmware.list
 [ ! -e /etc/apt/sources.list.d/debian.sources ] ||
     sed -i 's,^deb ,deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ,' /etc/apt/sources.list.d/navilab-firmware.list
 
