@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import shlex
+import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-FORKS = 20  # as in ansible.cfg; the bare commands get as many at once
+FORKS = 40  # as in ansible.cfg; the bare commands get as many at once
 
 # What the roles make of the lab's boards: the end state that pyinfra and the bare commands are given ready-made.
 ROCM7 = ["MIOPEN_FIND_MODE=FAST", "AMDGCN_USE_BUFFER_OPS=0"]
@@ -53,6 +56,17 @@ def read(inventory: Path) -> list[Host]:
     return [Host(name, group["vars"] | own) for name, own in group["hosts"].items()]
 
 
+def many_names(hosts: list[Host]) -> None:
+    """Let each host take the logins of all its names at once: sshd drops some where more than ten are on their way."""
+    script = "echo MaxStartups 200 >/etc/ssh/sshd_config.d/bench.conf && systemctl reload ssh"
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        config = Path(directory) / "ssh_config"
+        _write(config, "".join(map(_ssh, hosts)))
+        for host in hosts:
+            command = ["ssh", "-F", str(config), host.name, f"sudo sh -c {shlex.quote(script)}"]
+            subprocess.run(command, stdin=subprocess.DEVNULL, check=True)
+
+
 def aliases(hosts: list[Host], count: int) -> list[Host]:
     """`count` names, in turn for each host."""
     return [Host(f"alias-{n:03}", hosts[n % len(hosts)].variables) for n in range(count)]
@@ -65,7 +79,11 @@ def write(hosts: list[Host], directory: Path, group_vars: Path) -> None:
     """
     (directory / "inventory").mkdir(parents=True)
     (directory / "inventory" / "group_vars").symlink_to(group_vars.resolve())
-    inventory = {host.name: host.variables | {"ansible_control_path": f"%(directory)s/{host.name}"} for host in hosts}
+    inventory = {
+        host.name: host.variables
+        | {"ansible_control_path": f"%(directory)s/{host.name}", "webui_models": [_model(host)]}
+        for host in hosts
+    }
     _write(directory / "inventory" / "hosts.yml", yaml.safe_dump({"lab": {"hosts": inventory}}, sort_keys=False))
     _write(directory / "pyinfra.json", json.dumps([[host.name, _pyinfra(host)] for host in hosts]))
     _write(directory / "ssh_config", "".join(_ssh(host) for host in hosts))
@@ -78,6 +96,12 @@ def write(hosts: list[Host], directory: Path, group_vars: Path) -> None:
 
 def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
+
+
+def _model(host: Host) -> dict[str, Any]:
+    """The lab's model as an entry of webui_models, with its size, as a user's has."""
+    content = (path := Path(host.variables["navilab_lab_model"])).read_bytes()
+    return {"name": path.name, "src": str(path), "sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
 
 
 def _site(host: Host) -> dict[str, Any]:
