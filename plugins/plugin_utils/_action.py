@@ -63,6 +63,11 @@ class HostAction(ActionBase):  # type: ignore[misc]
             seen = self.ask("host_lock", {**held, "over": found["run"]}, variables)
         return seen
 
+    def _configure_module(self, module_name: str, *arguments: Any, **more: Any) -> Any:
+        """What would be put together for the host, and replaced as it is sent: the least that brings its wrapper."""
+        replaced = self._instead and self._is_pipelining_enabled("new")
+        return super()._configure_module("ansible.builtin.ping" if replaced else module_name, *arguments, **more)
+
     def _is_pipelining_enabled(self, module_style: str, wrap_async: bool = False) -> bool:
         return not self._as_file and bool(super()._is_pipelining_enabled(module_style, wrap_async))
 
