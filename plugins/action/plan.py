@@ -153,7 +153,9 @@ class ActionModule(HostAction):
                 verified = bool(navilab["converged"] and checks and not arguments["partial"])
                 result["ansible_facts"].update(navilab_known=_grouped(facts, known["plans"]), navilab_verified=verified)
         if len(plans) == 1 and not (problems and applies):
-            result["plan"] = _sayable(next(iter(plans.values())))
+            ((name, plan),) = plans.items()
+            recorded = plan.get("record", {}) == facts["records"].get(name, {})
+            result["plan"] = {**_sayable(plan), "recorded": recorded}
         return result
 
     def _known(

@@ -134,7 +134,7 @@ ansible_facts:
       type: bool
 plan:
   description:
-    - The plan of the only step.
+    - The plan of the only step. Its V(recorded) says whether the host has the record of what comes in already.
   returned: when O(steps) has one entry
   type: dict
 checks:

@@ -13,7 +13,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._types import Source
 
 class Together(TypedDict):
     """Packages by name, the source, files and directories that they need or start with, and the records of what comes
-    in."""
+    in, by whichever step of the run."""
 
     install: list[str]
     source: SourceFile | None
@@ -45,7 +45,9 @@ def together(plans: Mapping[str, Mapping[str, Any]], due: Iterable[str], variabl
         "source": firmware["source"],
         "writes": engine["writes"],
         "directories": engine["directories"],
-        "records": {"firmware": firmware["record"], "docker_engine": engine["record"]},
+        "records": {
+            step: plans[step]["record"] for step in due if plans[step].get("record") and _selected(step, variables)
+        },
     }
 
 

@@ -20,6 +20,8 @@ from ._base import Settings, file_of
 
 Model = Mapping[str, Any]
 """An entry of `webui_models`."""
+SMALL = 64 << 20
+"""Bytes of a model that is there in a second or two."""
 NAME_BYTES = 200
 """The part file's name is longer, and no file system takes more than 255."""
 
@@ -151,6 +153,11 @@ def sentence(model: Model) -> str:
     much = f", {size_text(model['size'])}," if model["size"] else ""
     where = [*model["lab"], *model["urls"]]
     return f"fetch model {model['name']}{much}{f' from {host_of(where[0])}' if where else ''}"
+
+
+def take_time(models: Iterable[Model]) -> bool:
+    """Whether one of them may take longer than the two round trips that let the image come in beside it."""
+    return any(not model["size"] or model["size"] > SMALL for model in models)
 
 
 def bytes_to_come(facts: Facts, models: Iterable[Model]) -> int:

@@ -75,7 +75,8 @@ class WebuiPlan(Plan):
     on it; `builds` are the profiles whose image the lab's builder has to build first, `lab_models` what it may fetch
     for all; `act_on` names the instances whose container differs, `swaps` are those of them that have an older one to
     go back to, and `blamed` their new images. `remove_images` go at the end, and `settled` is what the record says
-    then. `set_aside` are the images of the inventory's that this host does not take."""
+    then. `set_aside` are the images of the inventory's that this host does not take, `pull_beside` those that come in
+    while models do."""
 
     state: str
     instances: list[Instance]
@@ -83,6 +84,7 @@ class WebuiPlan(Plan):
     models: list[dict[str, Any]]
     model_cas: dict[str, str]
     pull: list[str]
+    pull_beside: list[str]
     builds: list[str]
     lab_models: list[dict[str, str]]
     trust: Trust | None
@@ -457,8 +459,8 @@ def _empty(facts: Facts, settings: Settings) -> WebuiPlan:
     return {
         "actions": [], "problems": [], "warnings": [],
         "state": settings["state"], "instances": [], "directories": [], "models": [], "model_cas": {}, "pull": [],
-        "builds": [], "lab_models": [], "trust": None, "act_on": [], "swaps": [], "blamed": [], "set_aside": [],
-        "selftests": [], "remove_containers": [], "remove_images": [], "remove_files": [],
+        "pull_beside": [], "builds": [], "lab_models": [], "trust": None, "act_on": [], "swaps": [], "blamed": [],
+        "set_aside": [], "selftests": [], "remove_containers": [], "remove_images": [], "remove_files": [],
         "guard": nothing(),
         "uid": user["uid"] if user else None, "gid": user["gid"] if user else None,
         "record": facts["records"].get("webui") or {}, "settled": {}, "questions": {},
@@ -596,6 +598,7 @@ def plan(facts: Facts, settings: Settings) -> WebuiPlan:
         found["warnings"].append(f"{data_dir} lies on {passing(disk['fstype'])}")
     found["directories"] = _leaves(facts, found["directories"])
     found["models"], found["model_cas"] = models, _models.cas(settings, models)
+    found["pull_beside"] = found["pull"] if _models.take_time(models) else []
     # By name alone: an address may have a login in it.
     found["lab_models"] = [
         {"name": each["name"], "sha256": each["sha256"]} for each in models if not _models.is_own(each)

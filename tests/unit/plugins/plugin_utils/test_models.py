@@ -137,6 +137,14 @@ def test_two_files_of_one_name_are_a_problem(settings: dict[str, Any]) -> None:
     assert _models.problems({**settings, "models": [model(), model(sha256=SUM.upper())]}) == []
 
 
+def test_the_image_comes_in_beside_models_that_take_time(facts: Any, settings: dict[str, Any]) -> None:
+    def beside(**changes: Any) -> bool:
+        return _models.take_time(missing(facts, settings, model(**changes)))
+
+    assert [beside(), beside(size=4 << 30), beside(size=1 << 20)] == [True, True, False]
+    assert not _models.take_time([])
+
+
 def test_authorities_count_where_something_is_fetched(settings: dict[str, Any]) -> None:
     given = {**settings, "registry_cas": {"r:5000": "A"}, "lab": LAB}
     assert _models.cas(given, [model()]) == {"r:5000": "A", "192.0.2.11:5000": "PEM"}

@@ -38,7 +38,7 @@ OBEYED = {
     "gateway": "install remove mask unmask directories links writes configuration files_absent empty_absent login seal "
     "daemon_reload units",
     "metrics": "install remove directories writes program files_absent empty_absent daemon_reload units prove account",
-    "webui": "builds lab_models directories models model_cas trust pull act_on selftests remove_containers "
+    "webui": "builds lab_models directories models model_cas trust pull pull_beside act_on selftests remove_containers "
     "remove_images remove_files swaps settled",
 }
 """The fields of a step's plan that make its role's tasks change something."""

@@ -17,7 +17,8 @@ DUE = ["firmware", "docker_engine"]
 
 
 def run(engine: dict[str, Any] = ENGINE, due: list[str] = DUE, **variables: Any) -> Any:
-    return together({"firmware": FIRMWARE, "docker_engine": engine}, due, variables)
+    others = {"gpu_access": {"record": {"joined": {"lab": ["video"]}}}, "reboot": {}, "webui": {"record": {}}}
+    return together({"firmware": FIRMWARE, "docker_engine": engine, **others}, due, variables)
 
 
 def test_both_come_in_at_once() -> None:
@@ -49,6 +50,13 @@ def test_sources_that_go_first() -> None:
     firmware = {**FIRMWARE, "sources_absent": ["/old"]}
     assert together({"firmware": firmware, "docker_engine": ENGINE}, DUE, {})["install"] == []
     assert run({**ENGINE, "files_absent": ["/old"]})["install"] == []
+
+
+def test_all_records_at_once() -> None:
+    """Of the steps that the tags let; an empty one would drop what the host has."""
+    due = [*DUE, "gpu_access", "reboot", "webui"]
+    assert [*run(due=due)["records"]] == [*DUE, "gpu_access"]
+    assert [*run(due=due, ansible_skip_tags=["gpu_access"])["records"]] == DUE
 
 
 @pytest.mark.parametrize("tags", [["all"], ["tagged"], ["firmware", "docker_engine"]])
