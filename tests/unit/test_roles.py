@@ -168,3 +168,11 @@ def test_the_shared_role_refuses_to_be_called() -> None:
     assert "ansible.builtin.fail" in refuse
     text = (ROOT / "roles/_common/README.md").read_text(encoding="utf-8")
     assert text.startswith("# navilab.webui._common\n") and "Not to be called" in text
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_a_text_that_is_written_stays_a_text(role: Path) -> None:
+    """Before ansible-core 2.19 a template makes a dict of what reads like one, as JSON does, unless it ends so."""
+    modules = [part for task in tasks(role) for part in task.values() if isinstance(part, dict)]
+    written = [part["content"] for part in modules if ".content " in str(part.get("content"))]
+    assert [text for text in written if not text.endswith(".content | string }}")] == []
