@@ -48,6 +48,23 @@ def test_what_a_gate_says(
     assert capsys.readouterr().out.startswith(f"-- one: {said} (")
 
 
+@pytest.mark.parametrize(
+    ("end", "status", "said"),
+    [
+        (lambda _tool: (Path("/there"), "3.11"), 0, "/there"),
+        (lambda tool: (_ for _ in ()).throw(tool.MissingError("no Python 3.11")), 77, "no Python 3.11"),
+        (lambda tool: (_ for _ in ()).throw(tool.FailedError("exit code 1")), 1, "exit code 1"),
+    ],
+    ids=["here", "missing", "failed"],
+)
+def test_where_the_oldest_is_installed(
+    end: Callable[[ModuleType], tuple[Path, str]], status: int, said: str,
+    tool: ModuleType, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    assert tool.where(lambda: end(tool)) == status  # tests/run reads both
+    assert capsys.readouterr().out == f"{said}\n"
+
+
 def test_what_a_program_said_is_shown_where_it_failed(tool: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(tool.FailedError, match="exit code 3"):
         tool.run("sh", "-c", "echo found; exit 3")

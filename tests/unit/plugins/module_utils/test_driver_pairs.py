@@ -118,7 +118,7 @@ def test_releases() -> None:
     ]  # fmt: skip
 
 
-def test_the_page_has_the_list(tool: ModuleType) -> None:
+def test_the_page_has_the_list(tool: ModuleType, controller: None) -> None:
     assert tool.PAGE.read_text(encoding="utf-8") == tool.page(), "run tests/tools/driver_pairs.py"
     assert all(f"`{pair.date} <{pair.source}>`__" in tool.page() for pair in PAIRS)
 
