@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.release import __version__
 from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,6 +20,10 @@ FIXTURES = ROOT / "tests" / "fixtures" / "sysfs"
 def pytest_configure() -> None:
     """Let `ansible_collections.navilab.webui` be this checkout, as Ansible itself will see it."""
     _AnsibleCollectionFinder(paths=[str(COLLECTIONS)])._install()
+
+
+def pytest_report_header() -> str:
+    return f"ansible-core {__version__}"
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def fits(value: Any, like: Any) -> bool:
 
     In an example None stands for any scalar or None, the one element of a list for all, a dict without keys for any.
     """
-    if isinstance(like, (type, ForwardRef)) or get_origin(like):
+    if like is Any or isinstance(like, (type, ForwardRef)) or get_origin(like):  # Any is a type since Python 3.11
         return _is(value, like, {})
     if isinstance(like, Mapping):
         return isinstance(value, dict) and (

@@ -74,7 +74,7 @@ WALK = """\
         case "$at/$word" in
             {steps}) at=${{at:+$at }}$word ;;
         esac
-        before=$word
+        [[ $word = = ]] || before=$word
     done
 """
 
@@ -90,6 +90,7 @@ def _bash(found: Sequence[Level]) -> str:
         "# bash completion for navilab",
         "_navilab() {",
         "    local current=${COMP_WORDS[COMP_CWORD]} words=",
+        "    [[ $current != = ]] || current=  # bash makes three words of --option=value",
         _walk(found, '"${COMP_WORDS[@]:1:COMP_CWORD-1}"').rstrip(),
         '    case "$at/$before" in',
     ]
@@ -108,7 +109,7 @@ def _bash(found: Sequence[Level]) -> str:
         '    _navilab_offer "$words"',
         "}",
         "_navilab_offer() {",
-        '    COMPREPLY=($(compgen -W "$1" -- "${COMP_WORDS[COMP_CWORD]}"))',
+        '    COMPREPLY=($(compgen -W "$1" -- "$current"))',
         "}",
         "complete -o bashdefault -o default -F _navilab navilab",
         "",

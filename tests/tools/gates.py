@@ -6,12 +6,14 @@ are stages of their own there. Each gate says how many things it checked, and on
 
 What other gates need has virtual environments under .navilab/gates, from the locks in tests/gates; ansible-test's own
 lie there too. `ansible-test units` is left out: the unit tests of plugins use the driver and the recordings of the
-checkout, which no tarball has. The stage `unit` runs them, and the gates here import each module on the oldest target.
+checkout, which no tarball has. The stage `unit` runs them on the controller's Python and the newest ansible-core, the
+gates units-oldest and units-target by pytest on the others.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import re
 import resource
@@ -33,6 +35,7 @@ SCRIPTS = ["bench/run"]  # Python without the ending
 PATIENCE = 1800  # seconds for one command; a busy machine with two processors needs 500 for the longest
 TARGET = "3.9"  # the oldest Python of a managed host
 CONTROLLERS = ("3.13", "3.12", "3.11")
+MISSING = 77  # the exit status of who can't do what is asked for, since something is not on this machine
 OLDEST = ("3.11", "3.12")  # the controllers' Pythons that the oldest ansible-core admits
 
 # What ansible-test takes for something else. ansible-lint's production profile refuses an ignore file in the sources.
@@ -114,15 +117,18 @@ def first(versions: Iterable[str]) -> str:
 
 @cache
 def tools(lock: str, version: str) -> Path:
-    """The programs of a lock of tests/gates, installed at the first call."""
+    """The programs of a lock of tests/gates, installed at the first call; a second process waits for the first."""
     wanted = (ROOT / "tests" / "gates" / f"{lock}.lock").read_text(encoding="utf-8") + version
     venv = OWN / lock
     stamp = venv / "lock"
-    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-        run(interpreter(version), "-m", "venv", "--clear", venv)
-        install = [venv / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        run(*install, "--no-deps", "--require-hashes", "--requirement", f"tests/gates/{lock}.lock")
-        stamp.write_text(wanted, encoding="utf-8")
+    OWN.mkdir(parents=True, exist_ok=True)
+    with (OWN / f"{lock}.busy").open("w", encoding="utf-8") as busy:
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+            run(interpreter(version), "-m", "venv", "--clear", venv)
+            install = [venv / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            run(*install, "--no-deps", "--require-hashes", "--requirement", f"tests/gates/{lock}.lock")
+            stamp.write_text(wanted, encoding="utf-8")
     return venv / "bin"
 
 
@@ -131,6 +137,24 @@ def newest() -> tuple[Path, str]:
     """The gates' own tools with the newest ansible-core that a Python here admits, and that Python."""
     version = first(CONTROLLERS)
     return tools("requirements", version), version
+
+
+@cache
+def oldest() -> tuple[Path, str]:
+    """The oldest ansible-core that meta/runtime.yml admits, with the collections of its time, and its Python."""
+    version = first(OLDEST)
+    return tools("oldest", version), version
+
+
+@cache
+def target() -> Path:
+    """pytest on the oldest target's Python, where what the newest ansible-core sends to hosts is to be imported."""
+    (core,) = newest()[0].parent.glob("lib/python*/site-packages/ansible")
+    tool = tools("target", TARGET)
+    link = tool.parent / "lib" / f"python{TARGET}" / "site-packages" / "ansible"
+    link.unlink(missing_ok=True)
+    link.symlink_to(core)
+    return tool
 
 
 @cache
@@ -224,10 +248,31 @@ def sanity_target() -> int:
 
 
 def sanity_oldest() -> int:
-    version = first(OLDEST)
+    tool, version = oldest()
     # What pylint and pep8 say depends on the collection alone; newer ones let a package of module_utils say something.
     left_out = [word for test in ("pylint", "pep8", "empty-init") for word in ("--skip-test", test)]
-    return _sanity(tools("oldest", version), version, *left_out)
+    return _sanity(tool, version, *left_out)
+
+
+def _units(tool: Path, *parts: str) -> int:
+    """Those of the plugins, in the checkout."""
+    folders = [f"tests/unit/plugins/{part}" for part in parts]
+    pytest = [tool / "python", "-m", "pytest", "-p", "no:cacheprovider", "--color=no", "--tb=short"]
+    text = run(*pytest, *folders, PYTHONDONTWRITEBYTECODE="1")
+    lines = text.splitlines()
+    said = [line for line in lines if line.startswith(("platform ", "ansible-core "))]
+    print("\n".join([*said, lines[-1].strip("= ")]), flush=True)
+    return number(r"\b(\d+) passed\b", text)
+
+
+def units_oldest() -> int:
+    """Without module_utils, which has no Ansible inside."""
+    return _units(oldest()[0], "action", "cache", "callback", "filter", "modules", "plugin_utils")
+
+
+def units_target() -> int:
+    """What runs on hosts. Its tests know themselves what is a controller's (the fixture `controller`)."""
+    return _units(target(), "module_utils", "modules")
 
 
 def galaxy_importer() -> int:
@@ -291,6 +336,8 @@ GATES = {
     "sanity-newest": Gate("gates", sanity_newest, "tests, on the controller's Python and the newest ansible-core"),
     "sanity-target": Gate("gates", sanity_target, f"tests, on the oldest target's Python {TARGET}"),
     "sanity-oldest": Gate("gates", sanity_oldest, "tests, on the oldest ansible-core"),
+    "units-target": Gate("gates", units_target, f"tests of what runs on hosts, on the oldest target's Python {TARGET}"),
+    "units-oldest": Gate("gates", units_oldest, "tests of plugins, on the oldest ansible-core"),
 }
 
 
@@ -312,13 +359,30 @@ def passed(name: str) -> bool:
     return good
 
 
+def where(tool: Callable[[], tuple[Path, str]]) -> int:
+    """The folder of its programs; or why there is none, with an exit status that says so."""
+    try:
+        print(tool()[0])
+    except MissingError as missing:
+        print(missing)
+        return MISSING
+    except FailedError as failed:
+        print(failed)
+        return 1
+    return 0
+
+
 def main() -> int:
     stages = list(dict.fromkeys(gate.stage for gate in GATES.values()))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "names", nargs="*", metavar="GATE", help=f"{', '.join(GATES)}; or of a stage: {', '.join(stages)}"
     )
-    wanted = parser.parse_args().names or stages
+    parser.add_argument("--oldest", action="store_true", help="only say where the oldest ansible-core is installed")
+    given = parser.parse_args()
+    if given.oldest:
+        return where(oldest)
+    wanted = given.names or stages
     if strange := [name for name in wanted if name not in {*GATES, *stages}]:
         parser.error(f"no gate {strange[0]!r}; there are: {', '.join(GATES)}")
     try:

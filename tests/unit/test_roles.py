@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+import role_readme as tool
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,15 +20,6 @@ STEPS = {
 }  # fmt: skip
 SET_OUTSIDE = {"navilab_user", "navilab_reboot_ok", "navilab_recorded"}
 """Variables of the whole collection that have no default: a role's own default asks whether they are set."""
-
-
-@pytest.fixture(scope="module")
-def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("role_readme", ROOT / "tests" / "tools" / "role_readme.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_every_step_has_its_role() -> None:
@@ -86,7 +76,7 @@ class TestRole:
         wanted = ("README.md", "meta/main.yml", "meta/argument_specs.yml", "tasks/main.yml")
         assert [name for name in wanted if not (role / name).is_file()] == []
 
-    def test_defaults_are_those_of_the_specs(self, role: Path, tool: ModuleType) -> None:
+    def test_defaults_are_those_of_the_specs(self, role: Path) -> None:
         path = role / "defaults" / "main.yml"
         defaults = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
         specified = {
@@ -102,10 +92,10 @@ class TestRole:
         }
         assert role.name != "_common" or without - expressions == SET_OUTSIDE
 
-    def test_variables_carry_the_roles_name(self, role: Path, tool: ModuleType) -> None:
+    def test_variables_carry_the_roles_name(self, role: Path) -> None:
         assert [name for name in tool.options(role) if not name.startswith(prefixes(role))] == []
 
-    def test_internal_variables_begin_with_two_underscores(self, role: Path, tool: ModuleType) -> None:
+    def test_internal_variables_begin_with_two_underscores(self, role: Path) -> None:
         ours = f"__{role.name.lstrip('_')}"
         path = role / "vars" / "main.yml"
         constants = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
@@ -118,21 +108,21 @@ class TestRole:
     def test_tasks_have_names(self, role: Path) -> None:
         assert [task for task in tasks(role) if not task.get("name") and "block" not in task] == []
 
-    def test_variables_are_described(self, role: Path, tool: ModuleType) -> None:
+    def test_variables_are_described(self, role: Path) -> None:
         assert [name for name, spec in tool.options(role).items() if not spec.get("description")] == []
 
-    def test_variables_are_used(self, role: Path, tool: ModuleType) -> None:
+    def test_variables_are_used(self, role: Path) -> None:
         assert [name for name in tool.options(role) if not used(name, name.removeprefix(prefixes(role)[0]))] == []
 
-    def test_entry_points_have_a_file(self, role: Path, tool: ModuleType) -> None:
+    def test_entry_points_have_a_file(self, role: Path) -> None:
         assert [name for name in tool.specs(role) if not (role / "tasks" / f"{name}.yml").is_file()] == []
 
-    def test_readme_shows_the_specs(self, role: Path, tool: ModuleType) -> None:
+    def test_readme_shows_the_specs(self, role: Path) -> None:
         text = (role / "README.md").read_text(encoding="utf-8")
         assert text == tool.readme(role), "run tests/tools/role_readme.py"
 
 
-def test_a_changed_spec_is_seen(tool: ModuleType, tmp_path: Path) -> None:
+def test_a_changed_spec_is_seen(tmp_path: Path) -> None:
     role = tmp_path / "step"
     (role / "meta").mkdir(parents=True)
     specs = role / "meta" / "argument_specs.yml"
@@ -155,7 +145,7 @@ argument_specs:
     assert "My own words." in tool.readme(role)
 
 
-def test_a_readme_without_markers_is_refused(tool: ModuleType, tmp_path: Path) -> None:
+def test_a_readme_without_markers_is_refused(tmp_path: Path) -> None:
     (tmp_path / "meta").mkdir()
     (tmp_path / "meta" / "argument_specs.yml").write_text("argument_specs: {main: {options: {}}}", encoding="utf-8")
     (tmp_path / "README.md").write_text("# mine\n", encoding="utf-8")
@@ -168,3 +158,11 @@ def test_the_shared_role_refuses_to_be_called() -> None:
     assert "ansible.builtin.fail" in refuse
     text = (ROOT / "roles/_common/README.md").read_text(encoding="utf-8")
     assert text.startswith("# navilab.webui._common\n") and "Not to be called" in text
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_a_text_that_is_written_stays_a_text(role: Path) -> None:
+    """Before ansible-core 2.19 a template makes a dict of what reads like one, as JSON does, unless it ends so."""
+    modules = [part for task in tasks(role) for part in task.values() if isinstance(part, dict)]
+    written = [part["content"] for part in modules if ".content " in str(part.get("content"))]
+    assert [text for text in written if not text.endswith(".content | string }}")] == []

@@ -10,8 +10,9 @@
 
 A lab host overlays `/sys/devices`, `/sys/bus`, `/sys/class` and `/sys/module` with those of the four that the tree has
 (`OVERLAID`; a host without a driver has no sys/class and no sys/module), since the links lead from one to another. The
-unit tests gather facts from the tree as their root. Sources: kfd_topology.c, amdgpu_drv.c, pci_regs.h of Debian's
-kernels 5.10, 6.1 and 6.12; sizes and clocks from public logs; numbers marked so are placeholders.
+unit tests gather facts from the tree as their root, with Python 3.9 too. Sources: kfd_topology.c, amdgpu_drv.c,
+pci_regs.h of Debian's kernels 5.10, 6.1 and 6.12; sizes and clocks from public logs; numbers marked so are
+placeholders.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import os
 import re
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 OVERLAID = ("sys/bus", "sys/class", "sys/devices", "sys/module")
@@ -139,7 +140,7 @@ class Host:
     boards: tuple[tuple[Product, Slot], ...] = ()
     bound: bool = True
     mec: int | None = None
-    tells: str = field(default="", kw_only=True)
+    tells: str = ""
 
 
 BOARDS: dict[str, Host] = {
@@ -200,7 +201,7 @@ class _Function:
 def _functions(product: Product, slot: Slot, driver: str | None) -> list[_Function]:
     """The bridges from the root port down, then the GPU, then its audio function."""
     steps = [(slot.root_port, _AMD_CPU, 0x1483, _ROOT_PORT, _ROUTE | _COMPLETE)]
-    for address, (device, port) in zip(slot.chipset, ((0x57AD, _UPSTREAM), (0x57A3, _DOWNSTREAM)), strict=False):
+    for address, (device, port) in zip(slot.chipset, ((0x57AD, _UPSTREAM), (0x57A3, _DOWNSTREAM))):
         steps.append((address, _AMD_CPU, device, port, 0))
     bus = slot.bus
     if product.chip.switch:

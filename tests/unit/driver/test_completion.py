@@ -27,7 +27,14 @@ def script(shell: str, path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize(("words", "offered"), CASES)
+IN_BASH = [  # which has the sign in COMP_WORDBREAKS
+    (["navilab", "lab", "up", "--driver", "="], {"container", "qemu"}),
+    (["navilab", "lab", "up", "--driver", "=", "q"], {"qemu"}),
+    (["navilab", "lab", "up", "--driver", "=", "qemu", "--onl"], {"--only"}),
+]
+
+
+@pytest.mark.parametrize(("words", "offered"), [*CASES, *IN_BASH])
 def test_bash(words: list[str], offered: set[str], tmp_path: Path) -> None:
     command = ["bash", "--norc", "-c", ASK_BASH, "bash", script("bash", tmp_path / "it"), *words]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

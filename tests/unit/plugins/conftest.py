@@ -9,14 +9,24 @@ import json
 import socketserver
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
+from ansible.module_utils import basic
+
+try:
+    from ansible.module_utils.testing import patch_module_args
+except ImportError:  # before ansible-core 2.18
+
+    def patch_module_args(arguments: dict[str, Any]) -> Any:
+        return mock.patch.object(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode())
+
 
 # A route's answer: (status, body) or (status, body, headers), or a function of the handler that gives one.
 Routes = dict[str, Any]
@@ -52,6 +62,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 class UnixServer(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
+
+
+@pytest.fixture
+def controller() -> None:
+    """Asked for by a test that imports a controller's part: what runs on hosts is tested with their Python too."""
+    if sys.version_info < (3, 11):
+        pytest.skip("a controller's")
 
 
 @pytest.fixture

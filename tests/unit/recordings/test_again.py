@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
+import recordings
 from ansible_collections.navilab.webui.plugins.module_utils._gather import gather
 from ansible_collections.navilab.webui.plugins.module_utils._recording import Collector, pack
 from ansible_collections.navilab.webui.plugins.module_utils._scrub import Scrubber
@@ -14,8 +14,6 @@ from ansible_collections.navilab.webui.plugins.module_utils._sysfs import opened
 from ansible_collections.navilab.webui.plugins.plugin_utils._recorded import Recorded
 
 ROOT = Path(__file__).parents[3]
-sys.path.insert(0, str(ROOT / "tests" / "tools"))
-import recordings  # noqa: E402
 
 CASES = [case for case in recordings.cases() if not case.sent]
 

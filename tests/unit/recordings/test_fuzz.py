@@ -24,14 +24,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import recordings
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible.template import Templar
 
 ROOT = Path(__file__).parents[3]
-sys.path.insert(0, str(ROOT / "tests" / "tools"))
-import recordings  # noqa: E402
 
 COUNT = int(os.environ.get("NAVILAB_FUZZ", "200"))
 FIRST = int(os.environ.get("NAVILAB_FUZZ_FROM", "0"))

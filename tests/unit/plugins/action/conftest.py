@@ -61,6 +61,7 @@ def act() -> Callable[..., dict[str, Any]]:
             templar=Templar(loader=loader, variables=variables or {}),
             shared_loader_obj=None,
         )
+        plugin._load_name = "navilab.webui.tested"  # Ansible's loader gives each its name
         if host:
             plugin._execute_module = host.execute
             plugin._low_level_execute_command = lambda *_words, **_more: host.echo

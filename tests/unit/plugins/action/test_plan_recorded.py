@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.navilab.webui.plugins.action.plan import ActionModule
-
-sys.path.insert(0, str(Path(__file__).parents[4] / "tests" / "tools"))
 import recordings
+from ansible_collections.navilab.webui.plugins.action.plan import ActionModule
 
 STEPS = ["preflight", "amdgpu_dkms", "firmware", "gpu_access", "reboot", "docker_engine", "webui"]
 

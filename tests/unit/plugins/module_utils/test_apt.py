@@ -210,9 +210,7 @@ SIGNED = "deb [signed-by={}] https://x.example/d s main\n"
     ],
 )
 def test_two_keys_for_an_archive(texts: tuple[str, str], before: bool, since: bool) -> None:
-    sources = [
-        source for name, text in zip("ab", texts, strict=True) for source in parse_sources(f"/etc/{name}.list", text)
-    ]
+    sources = [source for name, text in zip("ab", texts) for source in parse_sources(f"/etc/{name}.list", text)]
     assert [bool(conflicts(sources, strict)) for strict in (True, False)] == [before, since]
     ours: list[AptSource] = [{**source, "file": source["file"].replace("/etc/a", f"{OURS}a")} for source in sources]
     assert conflicts(ours, True) == [], "ours is written anew with the user's key"

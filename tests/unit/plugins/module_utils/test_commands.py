@@ -12,8 +12,6 @@ import pytest
 import yaml
 from ansible_collections.navilab.webui.plugins.module_utils._commands import CHECKOUT, DRIVER, command, run_site
 
-from navilab import cli
-
 ROOT = Path(__file__).resolve().parents[4]
 STRAY = re.compile(
     r"\./navilab\b|\bsite\.yml|\bplaybooks/\w+\.yml|`navilab |\bnavilab (?:site|plan|verify|upgrade|record)\b"
@@ -21,7 +19,14 @@ STRAY = re.compile(
 DOCUMENTS = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 
 
-def test_a_checkout_has_the_driver_and_an_installed_collection_has_not() -> None:
+@pytest.fixture
+def cli(controller: None) -> Any:
+    from navilab import cli
+
+    return cli
+
+
+def test_a_checkout_has_the_driver_and_an_installed_collection_has_not(cli: Any) -> None:
     assert command("site", "webui", checkout=True) == "`./navilab site --tags webui`"
     assert command("site", "webui", checkout=False) == "`ansible-playbook navilab.webui.site --tags webui`"
     assert command("image", checkout=True) == "`./navilab image build`"
@@ -32,7 +37,7 @@ def test_a_checkout_has_the_driver_and_an_installed_collection_has_not() -> None
 
 
 @pytest.mark.parametrize("playbook", [path.stem for path in (ROOT / "playbooks").glob("*.yml")])
-def test_each_command_that_is_named_is_there(playbook: str) -> None:
+def test_each_command_that_is_named_is_there(playbook: str, cli: Any) -> None:
     worded = command(playbook, checkout=True).strip("`")
     if playbook in DRIVER:
         assert cli.parser().parse_args([*worded.split()[1:], *(["host"] if playbook == "record" else [])])

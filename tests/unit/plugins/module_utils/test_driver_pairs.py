@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
 
+import driver_pairs
 import pytest
 from ansible_collections.navilab.webui.plugins.module_utils._driver_pairs import (
     DRIVERS,
@@ -21,12 +19,6 @@ from ansible_collections.navilab.webui.plugins.module_utils._driver_pairs import
 )
 
 ROOT = Path(__file__).parents[4]
-
-
-@pytest.fixture(scope="module")
-def tool() -> ModuleType:
-    sys.path.insert(0, str(ROOT / "tests" / "tools"))
-    return importlib.import_module("driver_pairs")
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair.driver}-{'.'.join(map(str, pair.since))}")
@@ -118,11 +110,11 @@ def test_releases() -> None:
     ]  # fmt: skip
 
 
-def test_the_page_has_the_list(tool: ModuleType) -> None:
-    assert tool.PAGE.read_text(encoding="utf-8") == tool.page(), "run tests/tools/driver_pairs.py"
-    assert all(f"`{pair.date} <{pair.source}>`__" in tool.page() for pair in PAIRS)
+def test_the_page_has_the_list(controller: None) -> None:
+    assert driver_pairs.PAGE.read_text(encoding="utf-8") == driver_pairs.page(), "run tests/tools/driver_pairs.py"
+    assert all(f"`{pair.date} <{pair.source}>`__" in driver_pairs.page() for pair in PAIRS)
 
 
-def test_a_page_without_markers_is_refused(tool: ModuleType) -> None:
+def test_a_page_without_markers_is_refused() -> None:
     with pytest.raises(ValueError, match="needs each of the lines"):
-        tool.replaced("# mine\n")
+        driver_pairs.replaced("# mine\n")

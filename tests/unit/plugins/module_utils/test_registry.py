@@ -167,7 +167,7 @@ def test_proxies_of_the_engine(serve: Callable[..., Any]) -> None:
 
 def certificate(folder: Path) -> tuple[str, tuple[Path, Path]]:
     """(PEM of a new CA, files of a certificate and key for 127.0.0.1 and registry.test that it signed)."""
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.datetime.now(datetime.timezone.utc)
     keys = [ec.generate_private_key(ec.SECP256R1()) for _name in range(2)]
     names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("lab CA", "registry.test")]
 

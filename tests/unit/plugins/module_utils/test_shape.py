@@ -34,8 +34,8 @@ KFD = {
         ({"7860": {"listeners": [1], "owner": ""}}, dict[str, PortFacts], False),
         ([HTTP], list[Http], True),
         ([HTTP, None], list[Http], False),
-        (None, Optional[int], True),  # noqa: UP045 -- as Python 3.9 has it
-        (1.5, Optional[int], False),  # noqa: UP045
+        (None, Optional[int], True),
+        (1.5, Optional[int], False),
         ("x", str, True),
         (1, float, True),
         (True, float, False),

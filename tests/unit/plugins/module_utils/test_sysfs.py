@@ -316,7 +316,7 @@ def test_answers_of_a_recording(tmp_path: Path) -> None:
     assert tree.ask("machine", never, "") == "x86_64"
     assert tree.ask("other", never, "unknown") == "unknown"
     assert tree.ask("bad", never, "unknown") == "unknown"
-    assert tree.derive("none", lambda: "from files", Optional[str]) == "from files"  # noqa: UP045
+    assert tree.derive("none", lambda: "from files", Optional[str]) == "from files"
     assert tree.derive("machine", never, str) == "x86_64"
     assert Tree(str(tmp_path / "root")).ask("machine", never, "unknown") == "unknown"
     assert tree.problems == ["recording.json: a malformed answer to 'bad'"]

@@ -17,6 +17,8 @@ from ansible_collections.navilab.webui.plugins.module_utils._gather import gathe
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
 from ansible_collections.navilab.webui.plugins.modules import dkms_info, host_info, kfd_info
 
+pytestmark = pytest.mark.usefixtures("controller")  # Python 3.9 can't read `X | None`
+
 
 def misfits(value: Any, hint: Any, where: str = "") -> Iterator[str]:
     """Where a value is not of its type, one path each."""

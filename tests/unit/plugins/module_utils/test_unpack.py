@@ -9,13 +9,14 @@ import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Union
 
 import pytest
 from ansible_collections.navilab.webui.plugins.module_utils import _unpack
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree, opened
 from ansible_collections.navilab.webui.plugins.module_utils._unpack import unpack
 
-Entry = tuple[str, bytes | str | int]  # content of a file, target of a link, or type of something else
+Entry = tuple[str, Union[bytes, str, int]]  # content of a file, target of a link, or type of something else
 GOOD: list[Entry] = [("recording.json", b'{"format": 1}'), ("root/etc/x", b"inside"), ("root/lib", "usr/lib")]
 
 

@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.navilab.webui.plugins.action import model as action
-from ansible_collections.navilab.webui.plugins.filter._model_entry import model_entry
 from ansible_collections.navilab.webui.plugins.module_utils import _background, _model, _model_publish
 from ansible_collections.navilab.webui.plugins.modules import model, model_publish
 
@@ -70,7 +68,9 @@ class Trips:
 
 
 @pytest.fixture
-def act(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[dict[str, Any], list[str], Trips]]:
+def act(controller: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[dict[str, Any], list[str], Trips]]:
+    from ansible_collections.navilab.webui.plugins.action import model as action
+
     printed: list[str] = []
     monkeypatch.setattr(action.display, "display", printed.append)
 
@@ -165,7 +165,9 @@ def test_action_ends_with_what_the_host_says(act: Callable[..., Any]) -> None:
 # -- the filter -----------------------------------------------------------------------------------------------------
 
 
-def test_what_several_lists_say_of_a_model() -> None:
+def test_what_several_lists_say_of_a_model(controller: None) -> None:
+    from ansible_collections.navilab.webui.plugins.filter._model_entry import model_entry
+
     lists: Any = [
         [{"name": "a", "sha256": SHA}],
         [{"name": "b", "sha256": SHA.upper(), "size": 7, "url": "https://1/", "urls": ["https://2/"]}, {"sha256": "x"}],

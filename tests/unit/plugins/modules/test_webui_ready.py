@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.navilab.webui.plugins.action import webui_ready as action
 from ansible_collections.navilab.webui.plugins.module_utils import _ready
 from ansible_collections.navilab.webui.plugins.module_utils._ready import phase_of, wait
 from ansible_collections.navilab.webui.plugins.modules import webui_ready
@@ -176,8 +175,12 @@ def test_documentation_is_the_argument_spec() -> None:
 
 
 @pytest.fixture
-def act(webui: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[dict[str, Any], list[str]]]:
+def act(
+    controller: None, webui: Any, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[dict[str, Any], list[str]]]:
     """Run the action plugin, with `wait` in place of the trip to a host; its result and what it printed."""
+    from ansible_collections.navilab.webui.plugins.action import webui_ready as action
+
     printed: list[str] = []
     monkeypatch.setattr(action.display, "display", printed.append)
 

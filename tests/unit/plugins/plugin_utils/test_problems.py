@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import checks_page
 import yaml
 from ansible_collections.navilab.webui.plugins.module_utils._checks import CHECK_IDS, CHECKS
 from ansible_collections.navilab.webui.plugins.plugin_utils._access import _WAYS
 from ansible_collections.navilab.webui.plugins.plugin_utils._problems import CHAPTERS, PLANNED, PROBLEMS
 
 ROOT = Path(__file__).resolve().parents[4]
-sys.path.insert(0, str(ROOT / "tests" / "tools"))
-import checks_page  # noqa: E402
 
 PYTHON = [*(ROOT / "plugins").rglob("*.py"), *(ROOT / "src").rglob("*.py")]
 PLANNED_BY_CHECKS = ("disk_space", "memory")
