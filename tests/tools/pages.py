@@ -79,7 +79,6 @@ ANSWERS = {
     r"May they be rebooted": "",
     r"BECOME password": "it needs none",
     r"[Vv]ault password.*:": "a password of the vault",
-    r"(?:String|text) to encrypt.*:": "a password of the gateway",
 }
 """What the reader types."""
 
