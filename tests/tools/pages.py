@@ -67,6 +67,7 @@ AROUND = {
     r"git clone": ("", "mkdir -p inventory/host_vars && cp ~/given.yml inventory/host_vars/localhost.yml"),
     r"navilab init": ("", "cat ~/given.yml >>inventory/lab/group_vars/all.yml && cp -a inventory/lab ~/kept"),
     r"cd YOUR_PROJECT": ("mkdir -p ~/project", ""),
+    r"collection build": ("cd ~/navilab.webui && rm -f navilab-webui-*.tar.gz", ""),
     r"navilab record HOST": ("./navilab site", ""),
     r"^\./navilab upgrade$": (OTHER_IMAGE, ""),
 }
