@@ -257,6 +257,7 @@ def read(page: Path, wanted: list[Command], log: TextIO) -> list[str]:
 
 
 def main(names: list[str]) -> int:
+    sys.path[:0] = [str(ROOT / "src"), str(ROOT / "collections")]
     from navilab import lab
     from navilab.lab import real
     from navilab.lab.hosts import Host
