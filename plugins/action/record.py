@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import pwd
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -19,6 +20,7 @@ from ansible_collections.navilab.webui.plugins.action.plan import ActionModule a
 from ansible_collections.navilab.webui.plugins.module_utils._docker_config import mask
 from ansible_collections.navilab.webui.plugins.plugin_utils import _fresh, _recorded
 from ansible_collections.navilab.webui.plugins.plugin_utils._action import failed
+from ansible_collections.navilab.webui.plugins.plugin_utils._caller import caller
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import STEPS
 from ansible_collections.navilab.webui.plugins.plugin_utils._text import problem
 
@@ -126,7 +128,7 @@ def _secret_texts(name: str, value: Any) -> Iterator[str]:
 
 
 def _write(target: Path, data: bytes) -> Path:
-    """Write the archive, for its owner alone; in a directory under the first name that is free."""
+    """Write the archive, for who started the run alone; in a directory under the first name that is free."""
     number = 0
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     while True:
@@ -138,5 +140,9 @@ def _write(target: Path, data: bytes) -> Path:
             continue
         with os.fdopen(descriptor, "wb") as stream:
             os.fchmod(descriptor, 0o600)
+            if not os.geteuid():
+                with suppress(KeyError):  # an account that has no name here
+                    person = pwd.getpwnam(caller())
+                    os.fchown(descriptor, person.pw_uid, person.pw_gid)
             stream.write(data)
         return path

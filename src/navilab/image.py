@@ -83,6 +83,15 @@ def compressed(digests: list[str]) -> int | None:
     return None
 
 
+def _explained(error: str) -> str:
+    """What the engine's client says, in words for a person where it has none."""
+    if "Permission denied" in error:
+        return "the Docker Engine does not let this account in\n  with sudo it does: sudo ./navilab image inspect ..."
+    if "No such file" in error or "Connection refused" in error:
+        return "no Docker Engine answers on this machine\n  an image of another one's is inspected there"
+    return error
+
+
 def show(reference: str, *, as_json: bool = False, largest: int = 25) -> int:
     """Print it; an exit code."""
     from navilab.run import Exit
@@ -97,7 +106,7 @@ def show(reference: str, *, as_json: bool = False, largest: int = 25) -> int:
         )
         return Exit.FAILED
     except DockerException as error:
-        print(f"navilab image: {error}", file=sys.stderr)
+        print(f"navilab image: {_explained(str(error))}", file=sys.stderr)
         return Exit.FAILED
     if as_json:
         print(json.dumps(found, indent=2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from navilab import cli
 from navilab.run import Exit
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "tools"))
+import pages  # noqa: E402
+
 SITE = ROOT / "docs" / "docsite"
 RST = sorted((SITE / "rst").glob("*.rst"))
 MARKDOWN = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
@@ -36,32 +40,20 @@ def text_of(page: Path) -> str:
 
 def blocks(page: Path, *languages: str) -> Iterator[str]:
     """The code blocks in one of these languages."""
-    kinds = "|".join(languages)
-    if page.suffix == ".md":
-        yield from re.findall(rf"^```(?:{kinds})\n(.*?)^```", text_of(page), re.MULTILINE | re.DOTALL)
-    else:
-        found = rf"^\.\. code-block:: (?:{kinds})\n\n((?:(?:   .*)?\n)+)"
-        yield from (
-            re.sub(r"^    ?", "", block, flags=re.MULTILINE) for block in re.findall(found, text_of(page), re.MULTILINE)
-        )
+    return (content for language, content, _line in pages.blocks(page) if language in languages)
 
 
 def literals(page: Path) -> list[str]:
     """What stands in backquotes, on one line."""
-    ticks = "`" if page.suffix == ".md" else "``"
-    prose = re.sub(r"^```.*?^```", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
-    return [" ".join(found.split()) for found in re.findall(rf"(?<!`){ticks}([^`]+){ticks}(?!`)", prose)]
+    return [words for words, _line in pages.literals(page)]
 
 
 def commands(page: Path) -> Iterator[list[str]]:
     """The commands of blocks, and those of sentences that name ours; without sudo, paths and what a shell adds."""
-    lines = [line for block in blocks(page, "sh", "shell", "console") for line in block.splitlines()]
-    ours = re.compile(r"(sudo )?(\./navilab|(\.venv/bin/)?ansible-playbook|tests/run) ")
-    lines += [text for text in literals(page) if ours.match(text)]
-    for line in lines:
+    for line in (each.text for each in pages.commands(page) if not each.file):
         words: list[str] = []
         for word in [*shlex.split(line, comments=True), "&&"]:
-            if word not in ("&&", ">", "|"):
+            if word not in ("&&", ">", ">>", "|"):
                 words.append(word)
                 continue
             while words and (words[0] == "sudo" or "=" in words[0]):
@@ -145,6 +137,35 @@ def test_commands_are_found() -> None:
     assert wrong(["ansible-playbook", "sight.yml"]) and wrong(["ansible-playbook", "site.yml", "-e", "webui_prot=1"])
     assert wrong(["tests/run", "sight"]) and not wrong(["tests/run", "unit", "installed"])
     assert wrong(["./navilab", "completion", "SHELF"]) and not wrong(["./navilab", "completion", "SHELL"])
+
+
+RUN = [each for page in pages.to_run().values() for each in page]
+
+
+@PAGES
+def test_every_block_is_known(page: Path) -> None:
+    """One in a language that nobody reads here would never be run."""
+    assert {language for language, _content, _line in pages.blocks(page)} <= {*pages.SHELL, "yaml", "ini"}
+
+
+def test_every_command_is_run_or_excused() -> None:
+    """Stage `pages` of tests/run runs all that has no excuse, as it stands but for the words that have a value."""
+    left = [f"{each.page}:{each.line}: {each.filled_in()}" for each in RUN if pages.WORD.search(each.filled_in())]
+    assert not left, "give it a value or an excuse in tests/tools/pages.py"
+
+
+def test_no_excuse_is_left_over() -> None:
+    everything = [each.text for page in pages.pages() for each in pages.commands(page)]
+    ran = [each.text for each in RUN]
+    assert [words for words in pages.EXCUSED if not any(re.search(words, text) for text in everything)] == []
+    assert [words for words in (*pages.VALUES, *pages.AROUND) if not any(re.search(words, text) for text in ran)] == []
+
+
+def test_what_is_run_is_found() -> None:
+    texts = [each.text for each in RUN]
+    assert len(texts) > 60 and "./navilab selftest" in texts and "sudo tests/run" not in texts
+    assert pages.Command("", 0, "ssh HOST NOBODY").filled_in() == "ssh node01 NOBODY"
+    assert pages.WORD.search("ssh NOBODY") and not pages.WORD.search("export ANSIBLE_FORKS=1")
 
 
 def test_each_exit_code_is_there() -> None:

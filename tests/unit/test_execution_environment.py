@@ -31,3 +31,10 @@ def test_the_example_takes_this_versions_tarball() -> None:
     tarball = f"{galaxy['namespace']}-{galaxy['name']}-{galaxy['version']}.tar.gz"
     assert example["dependencies"]["galaxy"]["collections"] == [{"name": f"files/{tarball}", "type": "file"}]
     assert example["additional_build_files"] == [{"src": f"../dist/{tarball}", "dest": "files"}]
+
+
+def test_no_inventory_of_a_user_comes_into_the_tarball() -> None:
+    lines = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    own = {line.strip("/") for line in lines if line.startswith("/inventory/") and line.endswith("/")}
+    galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
+    assert own and own <= set(galaxy["build_ignore"])

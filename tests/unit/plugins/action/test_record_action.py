@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import pwd
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,17 @@ def test_it_is_written_and_not_returned(tmp_path: Path, record: Callable[..., An
     assert "bob" not in json.dumps(result)
     said = "\n".join(result["said"])
     assert "fstab (3)" in said and "1 user name" in said and "2 IPv4 addresses" in said and "\x1b" not in said
+
+
+def test_who_called_sudo_can_read_it(
+    tmp_path: Path, record: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("os.fchown", lambda _descriptor, uid, gid: given.append((uid, gid)))
+    monkeypatch.setenv("SUDO_USER", "daemon")
+    record(tmp_path)
+    assert given == [(pwd.getpwnam("daemon").pw_uid, pwd.getpwnam("daemon").pw_gid)]
 
 
 def test_check_mode_writes_nothing_here_either(tmp_path: Path, act: Callable[..., dict[str, Any]]) -> None:
