@@ -53,7 +53,7 @@ class CallbackModule(CallbackBase):
         self._trips: Counter[str] = Counter()
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._shown: set[str] = set()
-        self._tasks = 0
+        self._tasks: set[str] = set()
         self._forks = 0
         self._started = 0.0
 
@@ -79,7 +79,7 @@ class CallbackModule(CallbackBase):
             self._add(result)
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
-        self._tasks += 1
+        self._tasks.add(task._uuid)  # a meta task is started once a host
         self._started = time.monotonic()
 
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:
@@ -114,7 +114,7 @@ class CallbackModule(CallbackBase):
             return
         hosts = sorted((set(stats.processed) | set(self._trips)) - CONTROLLER)
         document = {
-            "tasks": self._tasks,
+            "tasks": len(self._tasks),
             "shown": len(self._shown),
             "forks": self._forks,
             "round_trips": {host: self._trips[host] for host in hosts},

@@ -31,6 +31,10 @@ PLAYBOOK = """
     - {name: a second at least, ansible.builtin.pause: {seconds: 1}}
   handlers:
     - {name: last, ansible.builtin.debug: }
+- hosts: one:two
+  gather_facts: false
+  tasks:
+    - {name: 1 task for both, ansible.builtin.meta: end_host}
 - hosts: away
   gather_facts: false
   tasks:
@@ -68,7 +72,7 @@ def test_counts(tmp_path: Path) -> None:
     assert counted["round_trips"] == {"one": 1 + 1 + 2 + 3 + 7 + 1 + 1, "two": 1, "away": 1}
     assert counted["changed"]["one"] == 3, "copy, the loop, and the attempts that failed"
     assert counted["failed"] == ["away"]
-    assert counted["tasks"] == 17, "the handler is one, and so is a skipped task"
+    assert counted["tasks"] == 18, "the handler is one, and so is a skipped task"
     assert counted["shown"] == 16, "all but the skipped one"
     assert counted["forks"] == 17
     assert 1 <= counted["seconds"]["a second at least"] < 10
