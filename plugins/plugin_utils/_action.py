@@ -84,7 +84,9 @@ class HostAction(ActionBase):  # type: ignore[misc]
         if not _access.UNSENT.match(seen["msg"]):
             return ()
         tried = self._tried(died := {"failed": True, "module_stderr": ""})
-        found = _access.checks({**died, "module_stderr": tried.said}, self._name(variables), tried) if tried.login else ()
+        found = (
+            _access.checks({**died, "module_stderr": tried.said}, self._name(variables), tried) if tried.login else ()
+        )
         if found:
             del seen["unreachable"]
             seen["failed"] = True
