@@ -33,6 +33,9 @@ from ._types import Check, Container, Facts, Status
 CONFIG = "/etc/navilab-metrics.json"
 STATE = "/run/navilab-metrics/state.json"
 """What adds up from one run to the next, until the next boot."""
+PULL = "/var/lib/navilab-pull"
+PULLED, PULLED_WELL = f"{PULL}/ended", f"{PULL}/succeeded"
+"""What the role pull leaves when a run of a host's own ends: its exit status, and a file where it was well."""
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif")
 
@@ -56,6 +59,15 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "last_run_timestamp_seconds", "gauge", (),
         "When a run of Ansible last changed something here, since the epoch.",
+    ),
+    Metric("pull_failed", "gauge", (), "Whether the host's last run of its own failed, or was stopped."),
+    Metric(
+        "pull_last_run_timestamp_seconds", "gauge", (),
+        "When the host's last run of its own ended, since the epoch.",
+    ),
+    Metric(
+        "pull_last_success_timestamp_seconds", "gauge", (),
+        "When the last one of them ended that did not fail, since the epoch.",
     ),
     Metric("oom_kills_total", "counter", (), "Processes that the kernel has killed for want of memory since the boot."),
     Metric("gpu_info", "gauge", ("bdf", "name", "gfx_target", "driver"), "A board; always 1."),
@@ -166,6 +178,10 @@ def host_samples(found: Samples, tree: Tree, facts: Facts, checks: Iterable[Chec
         found.add("check_remedy_info", 1 if check["status"] == "failed" else None, check["id"], check["remedy"])
     found.add("reboot_required", bool(_reboot.reasons(facts)))
     found.add("last_run_timestamp_seconds", _last_run(tree))
+    pulled, well = tree.lookup(PULLED), tree.lookup(PULLED_WELL)
+    found.add("pull_failed", (tree.read_text(PULLED) or "").strip() != "0" if pulled else None)
+    found.add("pull_last_run_timestamp_seconds", pulled.st_mtime if pulled else None)
+    found.add("pull_last_success_timestamp_seconds", well.st_mtime if well else None)
     match = re.search(r"^oom_kill (\d{1,18})$", tree.read_text("/proc/vmstat") or "", re.MULTILINE)
     found.add("oom_kills_total", int(match[1]) if match else None)
 

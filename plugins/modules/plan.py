@@ -32,7 +32,18 @@ options:
     type: list
     elements: str
     choices:
-      [preflight, amdgpu_dkms, firmware, gpu_access, reboot, docker_engine, registry, webui, gateway, metrics, verify]
+      - preflight
+      - amdgpu_dkms
+      - firmware
+      - gpu_access
+      - reboot
+      - docker_engine
+      - registry
+      - webui
+      - gateway
+      - metrics
+      - pull
+      - verify
     required: true
   apply:
     description:

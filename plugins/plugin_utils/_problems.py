@@ -140,7 +140,7 @@ CHAPTERS: Mapping[str, Mapping[str, Problem]] = {
         ),
         "model_checksum": Problem("what came is another file than the model", "correct `webui_models`"),
     },
-    "Webui, gateway and metrics": {
+    "Webui, gateway, metrics and pull": {
         "webui_upgrade": Problem(
             "a new image did not get ready or failed its self-test, so the host keeps the old one; or there is none to "
             "roll back to",
@@ -155,6 +155,16 @@ CHAPTERS: Mapping[str, Mapping[str, Problem]] = {
         "metrics_shown": Problem(
             "the node exporter does not show what the timer writes: it reads another folder",
             f"{_SAYS}; `journalctl -u navilab-metrics`",
+        ),
+        "pull_python": Problem(
+            "a host that is to pull has no Python 3.11", "upgrade it to Debian 12 or newer, or leave it to a controller"
+        ),
+        "pull_calendar": Problem("systemd knows no such time", f"`pull_calendar`; {_SAYS}"),
+        "pull_packages": Problem(
+            "pip could not install Ansible on the host", f"a way to PyPI, or a mirror in `/etc/pip.conf`; {_SAYS}"
+        ),
+        "pull_self": Problem(
+            "`pull_state` is absent in the host's own run", "run `site` for this host from a controller"
         ),
     },
 }

@@ -79,7 +79,7 @@ def _constants(name: str) -> dict[str, Any]:
 
 
 _NAMES = """
-    _common preflight firmware amdgpu_dkms gpu_access reboot docker_engine registry webui gateway metrics verify
+    _common preflight firmware amdgpu_dkms gpu_access reboot docker_engine registry webui gateway metrics pull verify
 """.split()
 KNOWN: Mapping[str, Role] = {
     **{name: _role(name) for name in _NAMES},

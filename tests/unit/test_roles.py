@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 STEPS = {
     "preflight", "amdgpu_dkms", "firmware", "gpu_access", "reboot", "docker_engine", "registry", "webui", "gateway",
-    "metrics", "verify",
+    "metrics", "pull", "verify",
 }  # fmt: skip
 SET_OUTSIDE = {"navilab_user", "navilab_reboot_ok", "navilab_recorded"}
 """Variables of the whole collection that have no default: a role's own default asks whether they are set."""

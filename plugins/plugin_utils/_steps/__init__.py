@@ -15,6 +15,7 @@ from . import (
     gpu_access,
     metrics,
     preflight,
+    pull,
     reboot,
     registry,
     verify,
@@ -37,6 +38,7 @@ STEPS: Mapping[str, Step] = {
         webui,
         gateway,
         metrics,
+        pull,
         verify,
     )
 }

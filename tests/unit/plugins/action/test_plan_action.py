@@ -17,7 +17,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._steps import STEPS
 IMAGE = "registry.example/webui:rocm7"
 ALL = [
     "preflight", "amdgpu_dkms", "firmware", "gpu_access", "reboot", "docker_engine", "registry", "webui", "gateway",
-    "metrics", "verify",
+    "metrics", "pull", "verify",
 ]  # fmt: skip
 USUAL = {
     "inventory_hostname": "node1",

@@ -74,7 +74,7 @@ def test_no_message_words_a_command_by_itself() -> None:
         if path.name != "_commands.py":
             found += [(path.name, text) for text in _messages_of_python(path) if STRAY.search(text)]
     for path in sorted((ROOT / "roles").rglob("*.yml")):
-        if path.parent.name != "meta":
+        if path.parent.name not in ("meta", "defaults"):  # a variable of the user's may be a playbook of theirs
             texts = _messages_of_yaml(yaml.safe_load(path.read_text(encoding="utf-8")))
             found += [(str(path.relative_to(ROOT)), text) for text in texts if STRAY.search(text)]
     assert found == []

@@ -108,6 +108,21 @@ def test_of_the_host(facts: Any, tmp_path: Path) -> None:
     assert values(found) == {"reboot_required": "1", "oom_kills_total": "4", "last_run_timestamp_seconds": "500"}
 
 
+@pytest.mark.parametrize(("status", "failed"), [("0\n", "0"), ("2\n", "1"), ("TERM\n", "1"), ("\n", "1")])
+def test_how_a_run_of_the_hosts_own_ended(facts: Any, tmp_path: Path, status: str, failed: str) -> None:
+    (tmp_path / "var/lib/navilab-pull").mkdir(parents=True)
+    for path, text, mtime in ((_metrics.PULLED, status, 500), (_metrics.PULLED_WELL, "", 400)):
+        (tmp_path / path[1:]).write_text(text)
+        os.utime(tmp_path / path[1:], (mtime, mtime))
+    found = Samples()
+    _metrics.host_samples(found, Tree(str(tmp_path)), facts, [])
+    assert {key: value for key, value in values(found).items() if key.startswith("pull")} == {
+        "pull_failed": failed,
+        "pull_last_run_timestamp_seconds": "500",
+        "pull_last_success_timestamp_seconds": "400",
+    }
+
+
 def test_a_reset_is_remembered_when_its_line_has_gone(facts: Any, host: Callable[..., Path]) -> None:
     tree, kept = Tree(str(host("rx5500xt-8g"))), state()
     facts["kernel_log"]["resets"] = [f"amdgpu {BDF}: amdgpu: GPU reset(2) succeeded!"]

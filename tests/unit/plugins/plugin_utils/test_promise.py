@@ -22,6 +22,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._steps import (
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps._webui_guard import ZRAM_ENABLED, plan_guard
 from gateway_host import WANTED, serve_gateway
 from metrics_host import tell_metrics
+from pull_host import set_up_pull
 from registry_host import serve_registry
 
 OBEYED = {
@@ -38,12 +39,14 @@ OBEYED = {
     "gateway": "install remove mask unmask directories links writes configuration files_absent empty_absent login seal "
     "daemon_reload units",
     "metrics": "install remove directories writes program files_absent empty_absent daemon_reload units prove account",
+    "pull": "install remove ask venv writes gone daemon_reload units",
     "webui": "builds lab_models directories models model_cas trust pull pull_beside act_on selftests remove_containers "
     "remove_images remove_files swaps settled",
 }
 """The fields of a step's plan that make its role's tasks change something."""
 SECOND = {"navilab.webui.spec": "older", "navilab.webui.board": "0000:0d:00.0"}
 UNIT = {"http": "http://proxy.example"}
+PULLED = {"repository": "https://h/x", "own": "node1"}
 CA = {"r.example:5000": "PEM"}
 RUNNING = {
     "id": "c0", "image": "x", "image_id": "sha256:1", "state": "running", "health": "healthy", "started_at": None,
@@ -56,7 +59,7 @@ RUNNING = {
 def choose(random: random.Random, variables: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Variables as somebody may have set them."""
     found = copy.deepcopy(variables)
-    for name in ("firmware", "gpu_access", "docker_engine", "registry", "webui", "gateway", "metrics"):
+    for name in ("firmware", "gpu_access", "docker_engine", "registry", "webui", "gateway", "metrics", "pull"):
         found[name]["state"] = random.choice(["present", "present", "present", "absent"])
     found["amdgpu_dkms"].update(
         __amdgpu_dkms_state=random.choice(["present", "absent"]),
@@ -83,6 +86,7 @@ def choose(random: random.Random, variables: dict[str, dict[str, Any]]) -> dict[
     found["registry"].update(
         mirror_of=random.choice(["", "https://registry-1.docker.io"]), port=random.choice([5000, 5000, 6000])
     )
+    found["pull"].update(PULLED)
     found["gateway"].update(WANTED, state=found["gateway"]["state"], peers={})
     found["webui"]["listen"] = random.choice(["127.0.0.1", "192.0.2.11"])
     return found
@@ -91,6 +95,7 @@ def choose(random: random.Random, variables: dict[str, dict[str, Any]]) -> dict[
 def provision(facts: Any, variables: dict[str, dict[str, Any]], seen: Callable[..., Any]) -> Any:
     """The host as the roles leave it, with these variables and every step present."""
     settings = {name: {**step.settings(variables), "state": "present"} for name, step in STEPS.items()}
+    facts["dpkg"]["packages"]["python3"] = {"installed": True, "version": "3.11.2-1", "held": False}
     facts["dpkg"]["packages"] |= {
         name: {"installed": True, "version": "1:5.18.2.22.40-1504718.20.04", "held": True}
         for name in ("firmware-amd-graphics", "python3-requests", "docker.io", "dkms", *amdgpu_dkms.DRIVER)
@@ -143,6 +148,7 @@ def provision(facts: Any, variables: dict[str, dict[str, Any]], seen: Callable[.
         "webui": {"containers": ["webui"], "images": sorted(images)},
     }  # fmt: skip
     host = tell_metrics(serve_registry(facts, settings["registry"], seen), settings["metrics"], seen)
+    host = set_up_pull(host, settings["pull"], seen)
     wanted = settings["gateway"]
     return serve_gateway(host, wanted, seen) if wanted["wanted"] else host
 
@@ -266,6 +272,7 @@ def test_a_host_as_the_roles_leave_it_has_nothing_to_do(
     variables["amdgpu_dkms"]["__amdgpu_dkms_state"] = "present"
     variables["docker_engine"].update(proxy=UNIT, registry_cas=CA)
     variables["metrics"]["state"] = "present"
+    variables["pull"].update(PULLED, state="present")
     host = provision(facts, variables, seen)
     plans = {name: step.plan(host, step.settings(variables)) for name, step in STEPS.items()}
     assert {name: plan["actions"] for name, plan in plans.items()} == {name: [] for name in STEPS}
