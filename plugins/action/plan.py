@@ -290,7 +290,7 @@ def _fact(known: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, A
         "state": _fresh.write(known),
         "plans": {name: _digest(plan, _gateway(plans)) for name, plan in plans.items()},
         "due": due,
-        "together": together(plans, due, variables),
+        "together": together(plans, due, variables, facts["records"]),
         "applied": known["applied"],
         "held": bool(known.get("held_until")),
         "interrupted": facts["dpkg"]["interrupted"],

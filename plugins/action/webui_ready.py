@@ -40,7 +40,7 @@ class ActionModule(HostAction):
             if seen.get("failed") or "ready" not in seen:
                 result.update(seen)
                 return result
-            restarts = seen["restarts"] if restarts is None else restarts
+            restarts = seen["restarts"] - seen["deaths"] if restarts is None else restarts
             seen["phase"] = clean(seen["phase"] or "")
             result.update({key: seen[key] for key in ANSWER}, changed=False, seconds=seconds, calls=calls)
             if seen["ready"]:

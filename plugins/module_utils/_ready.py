@@ -67,7 +67,8 @@ def wait(
     end = time.monotonic() + seconds
     while True:
         seen = _once(engine, name, port, allow_no_models)
-        restarts = seen["restarts"] if restarts is None else restarts
+        if restarts is None:  # one that dies before the first look has died once, too
+            restarts = 0 if seen["state"] == "restarting" and seen["restarts"] < _DEATHS else seen["restarts"]
         seen["deaths"] = max(0, seen["restarts"] - restarts)
         if seen["state"] == "restarting" and 0 < seen["deaths"] < _DEATHS:
             seen["dead"] = ""

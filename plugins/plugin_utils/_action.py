@@ -49,6 +49,8 @@ class HostAction(ActionBase):  # type: ignore[misc]
                 raise
         else:
             if not seen.get("failed") and not seen.get("unreachable"):
+                if self._instead and "ping" in seen:  # what was put together in its place has run
+                    raise AnsibleError("this ansible-core sends modules in another form: set ansible_pipelining: false")
                 return seen
             found = _access.checks(seen, self._name(variables), self._tried(seen))
         finally:
@@ -93,7 +95,7 @@ class HostAction(ActionBase):  # type: ignore[misc]
         died["module_stderr"] = tried.said
         found = _access.checks(died, self._name(variables), tried) if tried.login else ()
         if found:
-            del seen["unreachable"]
+            seen.pop("unreachable", None)
             seen["failed"] = True
         return found
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, TypedDict
 
 from ansible_collections.navilab.webui.plugins.module_utils._types import SourceFile
@@ -22,11 +22,14 @@ class Together(TypedDict):
     records: dict[str, dict[str, Any]]
 
 
-def together(plans: Mapping[str, Mapping[str, Any]], due: Iterable[str], variables: Mapping[str, Any]) -> Together:
+def together(
+    plans: Mapping[str, Mapping[str, Any]], due: Iterable[str], variables: Mapping[str, Any], kept: Container[str]
+) -> Together:
     """What firmware and docker_engine bring in, where both do and the run's tags let both.
 
     A step that adds a repository with a key of its own, and AMD's driver, whose headers need an earlier transaction, go
-    their own way.
+    their own way. `kept` are the records that the host has. Those are left to their roles: what a record says already
+    would be taken for done when the host is planned again.
     """
     firmware, engine = plans.get("firmware") or {}, plans.get("docker_engine") or {}
     both = {"firmware", "docker_engine"} <= set(due) and firmware.get("install") and engine.get("install")
@@ -46,7 +49,11 @@ def together(plans: Mapping[str, Mapping[str, Any]], due: Iterable[str], variabl
         "writes": engine["writes"],
         "directories": engine["directories"],
         "records": {
-            step: plans[step]["record"] for step in due if plans[step].get("record") and _selected(step, variables)
+            step: plans[step]["record"]
+            for step in due
+            if plans[step].get("record")
+            and _selected(step, variables)
+            and (step not in kept or step in ("firmware", "docker_engine"))
         },
     }
 

@@ -518,6 +518,13 @@ def test_what_the_host_does_not_say_is_tried(
     assert ids(plan(ALL)) == [name]
 
 
+def test_an_ansible_that_sends_modules_in_another_form_is_told_of(plan: Callable[..., Any], answering: Any) -> None:
+    """What is replaced as it is sent would run itself."""
+    answering.answers = [{"ping": "pong"}]
+    with pytest.raises(AnsibleError, match="ansible_pipelining: false"):
+        plan(["gpu_access"])
+
+
 def test_warnings_of_a_module_are_no_obstacle(plan: Callable[..., Any], answering: Any, facts: dict[str, Any]) -> None:
     """ansible-core 2.19 has them as objects."""
     answering.answers = [{"host": facts, "warnings": [object()]}]

@@ -123,6 +123,9 @@ def test_one_death_is_waited_out(webui: Any, dying: Callable[..., None]) -> None
     dying(8, Status="restarting", ExitCode=139)
     assert wait("webui", webui.port, 0, False, webui.socket, restarts=7)["dead"] == ""
     assert "restarting" in wait("webui", webui.port, 0, False, webui.socket)["dead"]  # it was at that before
+    dying(1, Status="restarting", ExitCode=139)
+    first = wait("webui", webui.port, 0, False, webui.socket)
+    assert (first["dead"], first["deaths"]) == ("", 1)
 
 
 def test_the_second_death_is_told_with_its_cause(webui: Any, dying: Callable[..., None]) -> None:

@@ -16,9 +16,9 @@ ENGINE = {
 DUE = ["firmware", "docker_engine"]
 
 
-def run(engine: dict[str, Any] = ENGINE, due: list[str] = DUE, **variables: Any) -> Any:
+def run(engine: dict[str, Any] = ENGINE, due: list[str] = DUE, kept: tuple[str, ...] = (), **variables: Any) -> Any:
     others = {"gpu_access": {"record": {"joined": {"lab": ["video"]}}}, "reboot": {}, "webui": {"record": {}}}
-    return together({"firmware": FIRMWARE, "docker_engine": engine, **others}, due, variables)
+    return together({"firmware": FIRMWARE, "docker_engine": engine, **others}, due, variables, kept)
 
 
 def test_both_come_in_at_once() -> None:
@@ -48,15 +48,17 @@ def test_each_goes_its_own_way(changes: dict[str, Any], variables: dict[str, Any
 
 def test_sources_that_go_first() -> None:
     firmware = {**FIRMWARE, "sources_absent": ["/old"]}
-    assert together({"firmware": firmware, "docker_engine": ENGINE}, DUE, {})["install"] == []
+    assert together({"firmware": firmware, "docker_engine": ENGINE}, DUE, {}, ())["install"] == []
     assert run({**ENGINE, "files_absent": ["/old"]})["install"] == []
 
 
 def test_all_records_at_once() -> None:
-    """Of the steps that the tags let; an empty one would drop what the host has."""
+    """Of the steps that the tags let; an empty one would drop what the host has, and one that says more than the host
+    has would hide what is left to do."""
     due = [*DUE, "gpu_access", "reboot", "webui"]
     assert [*run(due=due)["records"]] == [*DUE, "gpu_access"]
     assert [*run(due=due, ansible_skip_tags=["gpu_access"])["records"]] == DUE
+    assert [*run(due=due, kept=("gpu_access", "firmware"))["records"]] == DUE
 
 
 @pytest.mark.parametrize("tags", [["all"], ["tagged"], ["firmware", "docker_engine"]])
