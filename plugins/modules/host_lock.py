@@ -45,7 +45,7 @@ options:
     default: ""
   who:
     description:
-      - Account and machine that started the run.
+      - Account and machine that started the run, or the job of AWX that it is.
     type: str
     default: ""
   machine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -51,6 +52,14 @@ def test_what_the_second_run_is_told() -> None:
         assert words in check["evidence"], words
     assert "in 30 min" in check["remedy"] and "ansible node1 -b" in check["remedy"]
     assert _lock.busy(lock(since=1e300, left_s=1.0), "node1")["evidence"]  # what a host says
+
+
+def test_in_a_job_of_awx_that_has_it_and_not_its_containers_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOB_ID", "7")  # others set this one, too
+    monkeypatch.delenv("AWX_HOST", raising=False)
+    assert _lock.mine()["who"].endswith(f"@{socket.gethostname()}")
+    monkeypatch.setenv("AWX_HOST", "https://awx.lab.example")
+    assert _lock.mine()["who"] == "job 7 of https://awx.lab.example"
 
 
 def test_the_lease_is_that_of_the_longest_step() -> None:
