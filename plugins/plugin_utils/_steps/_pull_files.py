@@ -39,8 +39,14 @@ def venv() -> str:
 
 
 def complete() -> str:
-    """The lock itself, which comes into it last."""
-    return f"{venv()}/requirements.txt"
+    """What comes into it last."""
+    return f"{venv()}/complete"
+
+
+def stamp(python: str) -> str:
+    """The content of that. Debian's next release has another Python, which the links lead to; it is not in the venv's
+    name, since paths are gathered before it is known."""
+    return f"lock {digest()}, Python {python}\n"
 
 
 def service(settings: Settings) -> str:

@@ -38,7 +38,7 @@ def test_a_bare_host(bare: Any, chosen: Callable[..., Any]) -> None:
     plan = pull.plan(bare, chosen())
     assert (plan["install"], plan["venv"], plan["ask"]) == (["git", "python3-venv"], files.venv(), "hourly")
     assert plan["units"] == [{"name": files.TIMER, "state": "restarted", "enabled": True}] and plan["daemon_reload"]
-    assert plan["record"] == {"packages": ["git", "python3-venv"], "venvs": [files.venv()], "python": "3.11"}
+    assert plan["record"] == {"packages": ["git", "python3-venv"], "venvs": [files.venv()], "told": False}
     written = {each["path"]: each["content"] for each in plan["writes"]}
     assert list(written) == [files.SERVICE, files.TIMER_UNIT]
     assert "OnCalendar=hourly\nRandomizedDelaySec=1800\n" in written[files.TIMER_UNIT]
@@ -83,7 +83,31 @@ def test_another_python_makes_it_anew(bare: Any, chosen: Callable[..., Any], see
     host = set_up_pull(bare, chosen(), seen)
     host["dpkg"]["packages"]["python3"]["version"] = "3.13.5-1"
     plan = pull.plan(host, chosen())
-    assert (plan["venv"], plan["record"]["python"]) == (files.venv(), "3.13")
+    assert plan["venv"] == files.venv() and plan["stamp"].endswith(", Python 3.13\n")
+    # A run that was cut off in between has the record, and no stamp of this Python.
+    host["records"]["pull"] = plan["record"]
+    assert pull.plan(host, chosen())["venv"] == files.venv()
+
+
+def test_a_run_does_not_delete_the_ansible_that_runs_it(
+    bare: Any, chosen: Callable[..., Any], seen: Callable[..., Any]
+) -> None:
+    host = set_up_pull(bare, chosen(), seen)
+    host["files"].pop(files.complete())
+    (problem,) = pull.plan(host, chosen(runs_from=files.venv()))["problems"]
+    assert problem["id"] == "pull_self" and "not whole" in problem["evidence"]
+
+
+def test_systemd_is_told_what_an_interrupted_run_has_written(
+    bare: Any, chosen: Callable[..., Any], seen: Callable[..., Any]
+) -> None:
+    host = set_up_pull(bare, chosen(), seen)
+    # Cut off when all files were there, and systemd still knew the older ones.
+    host["records"]["pull"]["told"] = False
+    plan = pull.plan(host, chosen())
+    assert (plan["writes"], plan["ask"], plan["daemon_reload"]) == ([], "hourly", True)
+    assert plan["units"] == [{"name": files.TIMER, "state": "restarted", "enabled": True}]
+    assert plan["actions"] == [f"have {files.TIMER} pull {URL}, hourly"]
 
 
 def test_a_run_keeps_what_it_runs_with(bare: Any, chosen: Callable[..., Any], seen: Callable[..., Any]) -> None:
@@ -92,7 +116,9 @@ def test_a_run_keeps_what_it_runs_with(bare: Any, chosen: Callable[..., Any], se
     host["records"]["pull"]["venvs"].insert(0, old)
     assert pull.plan(host, chosen(runs_from=old))["actions"] == []
     plan = pull.plan(host, chosen(runs_from=files.venv()))
-    assert (plan["gone"], plan["record"]["venvs"]) == ([old], [files.venv()])
+    assert (plan["outdated"], plan["actions"][0]) == ([old], f"delete {old}")
+    assert plan["record"] == {**host["records"]["pull"], "told": False}  # until it is gone
+    assert pull.plan(host, chosen())["outdated"] == []  # a controller's: the host's own may run with it
 
 
 @pytest.mark.parametrize(
