@@ -74,7 +74,8 @@ def plan(facts: Facts, settings: Settings) -> PullPlan:
     record = facts["records"].get("pull") or {}
     found: PullPlan = {
         "actions": [], "problems": [], "warnings": [], "install": [], "remove": [], "ask": "", "venv": "", "stamp": "",
-        "writes": [], "gone": [], "outdated": [], "daemon_reload": False, "units": [], "record": record, "questions": {},
+        "writes": [], "gone": [], "outdated": [], "daemon_reload": False, "units": [], "record": record,
+        "questions": {},
     }  # fmt: skip
     if settings["state"] == "absent":
         return _absent(facts, found, settings, record)
@@ -123,8 +124,16 @@ def _mistaken(settings: Settings) -> list[Check]:
             for name, path in paths.items()
         ),
         ("pull_spread", settings["spread"] < 0, f"{settings['spread']}: 0 or more"),
-        ("pull_vault_password_file", bool(secret) and not _is(rf"/{_PATH}", secret), f"{secret} is no plain path"),
-        ("pull_calendar", not _is(r"[\w*/:.,~+ -]+", settings["calendar"]), "it is no calendar event of systemd's"),
+        (
+            "pull_vault_password_file",
+            bool(secret) and not _is(rf"/{_PATH}", secret),
+            f"'{secret}' is no plain path from / on",
+        ),
+        (
+            "pull_calendar",
+            not _is(r"[\w*][\w*/:.,~+ -]*", settings["calendar"]),
+            "it is no calendar event of systemd's",
+        ),
         ("navilab_user", not settings["user"].isprintable(), "it has characters that no account has"),
         ("inventory_hostname", not _is(_PATH, own) or "/" in own, f"--limit can't name '{own}'"),
     ]
@@ -160,7 +169,7 @@ def _plan_venv(facts: Facts, found: PullPlan, settings: Settings, record: Mappin
         found["venv"], found["stamp"] = _files.venv(), stamp
         found["actions"].append(f"install Ansible in {_files.venv()}")
     if own and found["venv"]:
-        evidence = f"{_files.venv()} is not whole, and this run is the host's own, which can't make anew what it runs with"
+        evidence = f"{_files.venv()} is not whole, and this run, the host's own, can't make anew what it runs with"
         found["problems"] = [problem("pull_self", evidence, "run the site for this host from a controller")]
     # By nobody else: a run of the host's own may have begun with one of them.
     old = [path for path in texts(record, "venvs") if path != _files.venv()] if own else []
@@ -193,11 +202,13 @@ def _absent(facts: Facts, found: PullPlan, settings: Settings, record: dict[str,
         found["problems"] = [problem("pull_self", evidence, "run the site for this host from a controller")]
         return found
     found["record"] = {}
-    if file_of(facts, _files.TIMER_UNIT)["exists"]:
-        # The service too, which could begin or go on.
-        found["units"] = [{"name": name, "state": "stopped", "enabled": False} for name in (_files.TIMER, _files.UNIT)]
-        found["actions"].append(f"stop {_files.TIMER}")
-    paths = [_files.TIMER_UNIT, _files.SERVICE, _files.STAMP, _files.VENVS, PULL]
+    # The service too, which could begin or go on; systemd stops nothing whose file is gone.
+    units = [(_files.TIMER, _files.TIMER_UNIT), (_files.UNIT, _files.SERVICE)]
+    names = [name for name, path in units if file_of(facts, path)["exists"]]
+    found["units"] = [{"name": name, "state": "stopped", "enabled": False} for name in names]
+    if names:
+        found["actions"].append(f"stop {', '.join(names)}")
+    paths = [_files.TIMER_UNIT, _files.TIMER_ENABLED, _files.SERVICE, _files.STAMP, _files.VENVS, PULL]
     found["gone"] = [path for path in paths if file_of(facts, path)["exists"]]
     found["daemon_reload"] = any(path.startswith(_files.UNITS) for path in found["gone"])
     if found["gone"]:

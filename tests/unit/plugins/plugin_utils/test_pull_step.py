@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import _pull_files as files
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import pull
 from pull_host import set_up_pull
@@ -135,8 +136,10 @@ def test_a_run_keeps_what_it_runs_with(bare: Any, chosen: Callable[..., Any], se
         ({"playbook": "/etc/x.yml"}, "pull_playbook"),
         ({"playbook": 'a".yml'}, "pull_playbook"),
         ({"calendar": "daily\nUnit=x"}, "pull_calendar"),
+        ({"calendar": "--help"}, "pull_calendar"),
         ({"spread": -1}, "pull_spread"),
         ({"vault_password_file": "vault"}, "pull_vault_password_file"),
+        ({"vault_password_file": "~/vault"}, "'~/vault' is no plain path from / on"),
         ({"own": "fe80::1"}, "--limit can't name 'fe80::1'"),
         ({"own": ""}, "--limit"),
         ({"user": "a\nb"}, "navilab_user"),
@@ -176,13 +179,27 @@ def test_what_came_in_goes_out(bare: Any, chosen: Callable[..., Any], seen: Call
     host = set_up_pull(bare, chosen(state="present"), seen)
     host["files"][files.STAMP] = seen("file")
     plan = pull.plan(host, chosen(state="absent"))
-    assert plan["gone"] == [files.TIMER_UNIT, files.SERVICE, files.STAMP, files.VENVS, "/var/lib/navilab-pull"]
+    kept = [files.STAMP, files.VENVS, "/var/lib/navilab-pull"]
+    assert plan["gone"] == [files.TIMER_UNIT, files.TIMER_ENABLED, files.SERVICE, *kept]
     assert (plan["remove"], plan["record"], plan["daemon_reload"]) == (["git", "python3-venv"], {}, True)
     assert [(unit["name"], unit["state"]) for unit in plan["units"]] == [
         (files.TIMER, "stopped"), (files.UNIT, "stopped"),
     ]  # fmt: skip
+    del host["files"][files.TIMER_UNIT]  # by hand: nothing leads from its link, and systemd can't stop it
+    plan = pull.plan(host, chosen(state="absent"))
+    assert (plan["gone"], plan["daemon_reload"]) == ([files.TIMER_ENABLED, files.SERVICE, *kept], True)
+    assert [unit["name"] for unit in plan["units"]] == [files.UNIT]
     own = pull.plan(host, chosen(state="absent", runs_from=files.venv()))
     assert [check["id"] for check in own["problems"]] == ["pull_self"] and own["actions"] == []
+
+
+def test_what_a_variable_says_reaches_the_host_as_it_is() -> None:
+    spec = yaml.safe_load((ROOT / "roles/pull/meta/argument_specs.yml").read_text(encoding="utf-8"))
+    options = spec["argument_specs"]["main"]["options"]
+    assert "path" not in {option["type"] for option in options.values()}  # its ~ would be the controller's
+    tasks = yaml.safe_load((ROOT / "roles/pull/tasks/main.yml").read_text(encoding="utf-8"))
+    (argv,) = (task["ansible.builtin.command"]["argv"] for task in tasks if task["name"] == "Ask systemd when that is")
+    assert argv[-2:] == ["--", "{{ __pull.plan.ask }}"]
 
 
 def test_the_lock_is_the_projects() -> None:
