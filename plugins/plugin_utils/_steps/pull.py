@@ -25,7 +25,7 @@ PYTHON_AT_LEAST = (3, 11)
 # What neither systemd, nor ansible-pull, nor the module git takes for more than a word.
 _WORD = r"[A-Za-z0-9_][\w@:/.~%+=-]*"
 _PATH = r"[A-Za-z0-9_][\w@/.+-]*"
-_LOGIN = re.compile(r"https?://[^/]*@|\w+://[^/@]*:[^/@]*@")
+_LOGIN = re.compile(r"https?://[^/]*@|[\w+.-]+://[^/@]*:[^/@]*@", re.IGNORECASE)
 
 
 class Write(TypedDict):
@@ -93,7 +93,7 @@ def plan(facts: Facts, settings: Settings) -> PullPlan:
     if found["problems"]:
         return found
     _plan_units(facts, found, settings, told=record.get("told") is True)
-    if settings["repository"].startswith(("http://", "git://")) and not settings["verify_commit"]:
+    if settings["repository"].lower().startswith(("http://", "git://")) and not settings["verify_commit"]:
         found["warnings"].append(
             "whoever is on the way to the repository may change what root runs here: take https or ssh"
         )
@@ -117,7 +117,7 @@ def _mistaken(settings: Settings) -> list[Check]:
     wrong = [
         ("pull_repository", not url, "it is not set; a host that pulls needs a git repository"),
         ("pull_repository", bool(_LOGIN.match(url)), "a login in it could be read by all; give root a key or a helper"),
-        ("pull_repository", bool(url) and not _is(rf"/?{_WORD}", url), "it has characters that no address has"),
+        ("pull_repository", bool(url) and not _is(rf"/?{_WORD}", url), "it has characters that are not taken here"),
         ("pull_version", not _is(_PATH, settings["version"]), f"'{settings['version']}' is no branch, tag or commit"),
         *(
             (name, not _is(_PATH, path) or ".." in path.split("/"), f"'{path}' is no path in the repository")

@@ -56,6 +56,8 @@ def test_what_a_unit_would_take_for_more(chosen: Callable[..., Any]) -> None:
     unit = files.service(chosen(repository="https://h/a%20b", user='a"b\\%c', vault_password_file="/root/vault"))
     assert " --url https://h/a%%20b " in unit and '"SUDO_USER=a\\"b\\\\%%c"\n' in unit
     assert " --vault-password-file /root/vault site.yml\n" in unit and "--verify-commit" not in unit
+    # Nothing ends dpkg in the middle: a stop waits for the run.
+    assert "\nKillSignal=SIGCONT\nTimeoutStopSec=15min\n" in unit
     assert " --verify-commit " in files.service(chosen(verify_commit=True))
 
 
@@ -128,8 +130,11 @@ def test_a_run_keeps_what_it_runs_with(bare: Any, chosen: Callable[..., Any], se
         ({"repository": ""}, "pull_repository: it is not set"),
         ({"repository": "https://bob:secret@h/x"}, "a login in it"),
         ({"repository": "https://token@h/x"}, "a login in it"),
-        ({"repository": "--upload-pack=x"}, "characters that no address has"),
-        ({"repository": "https://h/{{ x }}"}, "characters that no address has"),
+        ({"repository": "HTTPS://token@h/x"}, "a login in it"),
+        ({"repository": "git+ssh://bob:secret@h/x"}, "a login in it"),
+        ({"repository": "--upload-pack=x"}, "characters that are not taken here"),
+        ({"repository": "https://h/{{ x }}"}, "characters that are not taken here"),
+        ({"repository": "https://[::1]/x"}, "characters that are not taken here"),
         ({"version": "a b"}, "pull_version"),
         ({"version": "-x"}, "pull_version"),
         ({"inventory": "../x"}, "pull_inventory"),
@@ -161,7 +166,12 @@ def test_addresses_of_git(bare: Any, chosen: Callable[..., Any], address: str) -
 
 @pytest.mark.parametrize(
     ("changes", "warned"),
-    [({}, False), ({"repository": "http://h/x"}, True), ({"repository": "git://h/x", "verify_commit": True}, False)],
+    [
+        ({}, False),
+        ({"repository": "http://h/x"}, True),
+        ({"repository": "HTTP://h/x"}, True),
+        ({"repository": "git://h/x", "verify_commit": True}, False),
+    ],
 )
 def test_a_way_that_anybody_may_change(bare: Any, chosen: Callable[..., Any], changes: Any, warned: bool) -> None:
     assert bool(pull.plan(bare, chosen(**changes))["warnings"]) is warned
