@@ -10,7 +10,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check
 from ansible_collections.navilab.webui.plugins.plugin_utils import _builder, _bundle, _variables
-from ansible_collections.navilab.webui.plugins.plugin_utils._action import failed
+from ansible_collections.navilab.webui.plugins.plugin_utils._action import failed, is_local
 from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean, shown
 
 
@@ -34,6 +34,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 offers[host] = plan["offer"]
         needed = any(each["builds"] or each["models"] for each in offers.values())
         build = _builder.choose(offers, *self._lab(variables)) if needed else _builder.choose({}, {})
+        # In a host's own run, where all are local, a task for another would run on it, and its registry would answer.
+        if build["ask"] and any(is_local(hostvars[host]) for host in variables["ansible_play_hosts"]):
+            build["unasked"] = [host for host in build["ask"] if is_local(hostvars[host])]
         build["problems"] = shown(build["problems"])
         bundle, problems = self._bundle(variables)
         # Before anything changes, and read whole once for all hosts.

@@ -27,7 +27,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils import (
     _selftests,
     _variables,
 )
-from ansible_collections.navilab.webui.plugins.plugin_utils._action import HostAction, failed
+from ansible_collections.navilab.webui.plugins.plugin_utils._action import HostAction, failed, is_local
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import STEPS
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps._base import Connection, Settings, Step
 from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean, problem, shown
@@ -95,7 +95,7 @@ class ActionModule(HostAction):
             return result
 
         facts: Facts = known["facts"]
-        connection = Connection(_is_local(variables), bool(self._task.check_mode))
+        connection = Connection(is_local(variables), bool(self._task.check_mode))
         begins = arguments["apply"] or arguments["forget_selftests"] or arguments["selftests"]
         for name, plan in plans.items():
             problems += [check for check in plan["problems"] if check not in problems]
@@ -336,10 +336,6 @@ _REACH = (
 def _connection(variables: Mapping[str, Any], templar: Any) -> dict[str, Any]:
     """How Ansible reaches the host, without a password."""
     return {name: templar.template(variables[name]) for name in _REACH if name in variables}
-
-
-def _is_local(variables: Mapping[str, Any]) -> bool:
-    return str(variables.get("ansible_connection", "ssh")).rpartition(".")[2] == "local"
 
 
 def _show(host: str, plans: Mapping[str, Mapping[str, Any]]) -> None:

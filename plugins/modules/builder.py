@@ -72,6 +72,10 @@ build:
       description: Hosts outside of the run that may have the images already.
       type: list
       elements: str
+    unasked:
+      description: Those of RV(build.ask) that this run does not reach, since it is a host's own.
+      type: list
+      elements: str
     problems:
       description: Failed checks that say why nobody builds.
       type: list

@@ -118,6 +118,11 @@ class HostAction(ActionBase):  # type: ignore[misc]
         return _access.Tried(login, became, version.group(1) if version else "", said)
 
 
+def is_local(variables: Mapping[str, Any]) -> bool:
+    """Whether a host's tasks run on the controller."""
+    return str(variables.get("ansible_connection", "ssh")).rpartition(".")[2] == "local"
+
+
 def failed(result: dict[str, Any], problems: Iterable[Check], **more: Any) -> dict[str, Any]:
     """Fail with all problems, as data and in words."""
     found = shown(problems)

@@ -37,7 +37,8 @@ class Build(TypedDict):
     """What one host does for all, nothing unless there is `work`. `needs` are the hosts that need an image to be built,
     `others` those that need something from there, an image or a model, for which it runs the registry where `serves`;
     `found` are those of `models` that lie on the builder already, paths by sha256; `ask` are hosts outside of the run,
-    one of which may be the builder; `problems` say why nobody builds."""
+    one of which may be the builder, `unasked` those of them that this run does not reach; `problems` say why nobody
+    builds."""
 
     work: bool
     builder: str
@@ -48,6 +49,7 @@ class Build(TypedDict):
     others: list[str]
     serves: bool
     ask: list[str]
+    unasked: list[str]
     problems: list[Check]
 
 
@@ -84,7 +86,7 @@ def choose(
     found: Build = {
         "work": bool(needy), "builder": "", "models": [], "found": {}, "needs": needy, "others": [], "serves": False,
         "profiles": sorted({profile for host in needy for profile in offers[host]["builds"]}),
-        "ask": [], "problems": [],
+        "ask": [], "unasked": [], "problems": [],
     }  # fmt: skip
     if not needy:
         return found if external else _models_alone(found, offers, addresses)
@@ -170,6 +172,8 @@ def lines(build: Build, bundle: bool = False) -> list[str]:
         return []
     names, hosts = ", ".join(model["name"] for model in build["models"]), ", ".join(build["others"])
     if build["ask"] == [build["builder"]]:
+        if build["unasked"]:
+            return []
         what = "image that {} need" if build["profiles"] else "models that {} lack"
         return [f"{build['builder']}, which is not part of this run, is asked for the {what.format(hosts)}"]
     verb, origin, fetches = ("takes", FROM, "takes") if bundle else ("builds", "", "fetches")
@@ -228,6 +232,9 @@ def asked(build: Mapping[str, Any], answers: Iterable[Mapping[str, Any]]) -> dic
     if build["ask"] != [build["builder"]]:
         return {}
     builder = build["builder"]
+    if build["unasked"]:
+        evidence = f"{builder} is not part of this run, which reaches no other host"
+        return {"problems": [problem("image_build", evidence, "run the site for this host from a controller")]}
     why = next((str(answer["msg"]) for answer in answers if answer.get("msg")), "")
     if any(answer.get("unreachable") for answer in answers):
         remedy = f"see that {builder} answers to ssh, or name another image_builder, then run again"

@@ -150,7 +150,10 @@ CHAPTERS: Mapping[str, Mapping[str, Problem]] = {
         "gateway_configuration": Problem(
             "nginx does not take its settings", f"{_SAYS}; what was there before is in use"
         ),
-        "gateway_ca_host": Problem("the host in `gateway_ca_host` has no CA yet", "run `site` for that host, too"),
+        "gateway_ca_host": Problem(
+            "the host in `gateway_ca_host` has no CA yet, or a host's own run does not reach it",
+            "run `site` for that host, too; from a controller",
+        ),
         "metrics_port": Problem("the node exporter's port is taken", "`metrics_port`, or stop what listens there"),
         "metrics_shown": Problem(
             "the node exporter does not show what the timer writes: it reads another folder",
@@ -164,7 +167,8 @@ CHAPTERS: Mapping[str, Mapping[str, Problem]] = {
             "pip could not install Ansible on the host", f"a way to PyPI, or a mirror in `/etc/pip.conf`; {_SAYS}"
         ),
         "pull_self": Problem(
-            "`pull_state` is absent in the host's own run", "run `site` for this host from a controller"
+            "`pull_state` is absent in the host's own run, or what that runs with is not whole",
+            "run `site` for this host from a controller",
         ),
     },
 }

@@ -39,13 +39,20 @@ def venv() -> str:
 
 
 def complete() -> str:
-    """The lock itself, which comes into it last."""
-    return f"{venv()}/requirements.txt"
+    """What comes into it last."""
+    return f"{venv()}/complete"
+
+
+def stamp(python: str) -> str:
+    """The content of that. Debian's next release has another Python, which the links lead to; it is not in the venv's
+    name, since paths are gathered before it is known."""
+    return f"lock {digest()}, Python {python}\n"
 
 
 def service(settings: Settings) -> str:
     """ansible-pull would look for the host in an inventory given by -i before it has fetched it. What the inventory
-    says of ssh does not count here, nor that nobody is logged in."""
+    says of ssh does not count here, nor that nobody is logged in. A stop waits for its end: any signal that ends
+    something would reach dpkg, with KillMode=mixed a SIGKILL as soon as ansible-pull is gone."""
     words = [
         f"{venv()}/bin/ansible-pull", "--url", settings["repository"], "--checkout", settings["version"], "--clean",
         "--directory", CHECKOUT, "--limit", settings["own"], "--extra-vars", "ansible_connection=local",
@@ -70,6 +77,8 @@ ExecStart={command}
 ExecStartPost=/usr/bin/touch {PULLED_WELL}
 ExecStopPost=/bin/sh -c 'echo "$$EXIT_STATUS" >{PULLED}.new && mv {PULLED}.new {PULLED}'
 TimeoutStartSec=6h
+KillSignal=SIGCONT
+TimeoutStopSec=15min
 StateDirectory={PULL.rpartition("/")[2]}
 StateDirectoryMode=0700
 """

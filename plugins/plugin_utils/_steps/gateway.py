@@ -180,6 +180,10 @@ def plan(facts: Facts, settings: Settings) -> GatewayPlan:
     _plan_packages(facts, found, settings)
     _plan_directories(facts, found)
     _plan_tls(facts, found, settings, record)
+    if found["tls"]["cert"] and found["tls"]["signer"] and settings["ca_local"]:
+        evidence = f"{found['tls']['signer']} is to sign this host's certificate, and this run reaches no other host"
+        found["problems"] = [problem("gateway_ca_host", evidence, "run the site for this host from a controller")]
+        return found
     _plan_files(facts, found, settings, record)
     if _strange(facts, record, HTPASSWD) or _other_login(facts, settings):
         found["login"] = True

@@ -25,7 +25,7 @@ PYTHON_AT_LEAST = (3, 11)
 # What neither systemd, nor ansible-pull, nor the module git takes for more than a word.
 _WORD = r"[A-Za-z0-9_][\w@:/.~%+=-]*"
 _PATH = r"[A-Za-z0-9_][\w@/.+-]*"
-_LOGIN = re.compile(r"https?://[^/]*@|\w+://[^/@]*:[^/@]*@")
+_LOGIN = re.compile(r"https?://[^/]*@|[\w+.-]+://[^/@]*:[^/@]*@", re.IGNORECASE)
 
 
 class Write(TypedDict):
@@ -34,15 +34,17 @@ class Write(TypedDict):
 
 
 class PullPlan(Plan):
-    """`venv` is to be made for the lock, `ask` is a calendar event that systemd is to be asked about first. What is
-    `gone` are files and directories."""
+    """`venv` is to be made, and `stamp` comes into it last; `ask` is a calendar event that systemd is to be asked about
+    first. What is `gone` are files and directories, `outdated` are venvs that no unit names any more."""
 
     install: list[str]
     remove: list[str]
     ask: str
     venv: str
+    stamp: str
     writes: list[Write]
     gone: list[str]
+    outdated: list[str]
     daemon_reload: bool
     units: list[Unit]
     record: dict[str, Any]
@@ -71,8 +73,9 @@ def wants(_settings: Settings) -> Wants:
 def plan(facts: Facts, settings: Settings) -> PullPlan:
     record = facts["records"].get("pull") or {}
     found: PullPlan = {
-        "actions": [], "problems": [], "warnings": [], "install": [], "remove": [], "ask": "", "venv": "", "writes": [],
-        "gone": [], "daemon_reload": False, "units": [], "record": record, "questions": {},
+        "actions": [], "problems": [], "warnings": [], "install": [], "remove": [], "ask": "", "venv": "", "stamp": "",
+        "writes": [], "gone": [], "outdated": [], "daemon_reload": False, "units": [], "record": record,
+        "questions": {},
     }  # fmt: skip
     if settings["state"] == "absent":
         return _absent(facts, found, settings, record)
@@ -87,16 +90,18 @@ def plan(facts: Facts, settings: Settings) -> PullPlan:
         weigh(facts, found, transaction)
         found["actions"].append(sentence(transaction))
     _plan_venv(facts, found, settings, record)
-    _plan_units(facts, found, settings)
-    if settings["repository"].startswith(("http://", "git://")) and not settings["verify_commit"]:
+    if found["problems"]:
+        return found
+    _plan_units(facts, found, settings, told=record.get("told") is True)
+    if settings["repository"].lower().startswith(("http://", "git://")) and not settings["verify_commit"]:
         found["warnings"].append(
             "whoever is on the way to the repository may change what root runs here: take https or ssh"
         )
     if found["actions"]:
         found["record"] = {
             "packages": sorted({*recorded(record), *found["install"]}),
-            "venvs": sorted({*texts(record, "venvs"), _files.venv()} - {*found["gone"]}),
-            "python": _python(facts),
+            "venvs": sorted({*texts(record, "venvs"), _files.venv()}),  # the outdated until they are gone
+            "told": False,
         }
     return found
 
@@ -112,15 +117,23 @@ def _mistaken(settings: Settings) -> list[Check]:
     wrong = [
         ("pull_repository", not url, "it is not set; a host that pulls needs a git repository"),
         ("pull_repository", bool(_LOGIN.match(url)), "a login in it could be read by all; give root a key or a helper"),
-        ("pull_repository", bool(url) and not _is(rf"/?{_WORD}", url), "it has characters that no address has"),
+        ("pull_repository", bool(url) and not _is(rf"/?{_WORD}", url), "it has characters that are not taken here"),
         ("pull_version", not _is(_PATH, settings["version"]), f"'{settings['version']}' is no branch, tag or commit"),
         *(
             (name, not _is(_PATH, path) or ".." in path.split("/"), f"'{path}' is no path in the repository")
             for name, path in paths.items()
         ),
         ("pull_spread", settings["spread"] < 0, f"{settings['spread']}: 0 or more"),
-        ("pull_vault_password_file", bool(secret) and not _is(rf"/{_PATH}", secret), f"{secret} is no plain path"),
-        ("pull_calendar", not _is(r"[\w*/:.,~+ -]+", settings["calendar"]), "it is no calendar event of systemd's"),
+        (
+            "pull_vault_password_file",
+            bool(secret) and not _is(rf"/{_PATH}", secret),
+            f"'{secret}' is no plain path from / on",
+        ),
+        (
+            "pull_calendar",
+            not _is(r"[\w*][\w*/:.,~+ -]*", settings["calendar"]),
+            "it is no calendar event of systemd's",
+        ),
         ("navilab_user", not settings["user"].isprintable(), "it has characters that no account has"),
         ("inventory_hostname", not _is(_PATH, own) or "/" in own, f"--limit can't name '{own}'"),
     ]
@@ -150,29 +163,33 @@ def _too_old(facts: Facts) -> list[Check]:
 
 
 def _plan_venv(facts: Facts, found: PullPlan, settings: Settings, record: Mapping[str, Any]) -> None:
-    seen = file_of(facts, _files.complete())
-    # Debian's next release has another Python, which the links lead to.
-    if seen["sha256"] != _files.digest() or record.get("python") != _python(facts):
-        found["venv"] = _files.venv()
+    own = settings["runs_from"] == _files.venv()
+    stamp = _files.stamp(_python(facts))
+    if differs(facts, _files.complete(), stamp, mode=None):
+        found["venv"], found["stamp"] = _files.venv(), stamp
         found["actions"].append(f"install Ansible in {_files.venv()}")
-    old = [path for path in texts(record, "venvs") if path not in (_files.venv(), settings["runs_from"])]
+    if own and found["venv"]:
+        evidence = f"{_files.venv()} is not whole, and this run, the host's own, can't make anew what it runs with"
+        found["problems"] = [problem("pull_self", evidence, "run the site for this host from a controller")]
+    # By nobody else: a run of the host's own may have begun with one of them.
+    old = [path for path in texts(record, "venvs") if path != _files.venv()] if own else []
     if old:
-        found["gone"] = old
+        found["outdated"] = old
         found["actions"].append(f"delete {', '.join(old)}")
 
 
-def _plan_units(facts: Facts, found: PullPlan, settings: Settings) -> None:
+def _plan_units(facts: Facts, found: PullPlan, settings: Settings, told: bool) -> None:
+    """An earlier run that was interrupted may have written them all, and systemd was not `told`."""
     for path, content in _files.files(settings).items():
         if differs(facts, path, content):
             found["writes"].append({"path": path, "content": content})
             found["actions"].append(f"write {path}")
-    written = {each["path"] for each in found["writes"]}
-    if _files.TIMER_UNIT in written or not file_of(facts, _files.TIMER_ENABLED)["exists"]:
+    anew = not told or _files.TIMER_UNIT in {each["path"] for each in found["writes"]}
+    if anew or not file_of(facts, _files.TIMER_ENABLED)["exists"]:
         found["ask"] = settings["calendar"]
-        state = "restarted" if _files.TIMER_UNIT in written else "started"
+        state = "restarted" if anew else "started"
         found["units"] = [{"name": _files.TIMER, "state": state, "enabled": True}]
         found["actions"].append(f"have {_files.TIMER} pull {settings['repository']}, {settings['calendar']}")
-    # Also where an interrupted run has written them, and systemd was not told.
     found["daemon_reload"] = bool(found["units"] or found["writes"])
 
 
@@ -185,11 +202,13 @@ def _absent(facts: Facts, found: PullPlan, settings: Settings, record: dict[str,
         found["problems"] = [problem("pull_self", evidence, "run the site for this host from a controller")]
         return found
     found["record"] = {}
-    if file_of(facts, _files.TIMER_UNIT)["exists"]:
-        # The service too, which could begin or go on.
-        found["units"] = [{"name": name, "state": "stopped", "enabled": False} for name in (_files.TIMER, _files.UNIT)]
-        found["actions"].append(f"stop {_files.TIMER}")
-    paths = [_files.TIMER_UNIT, _files.SERVICE, _files.STAMP, _files.VENVS, PULL]
+    # The service too, which could begin or go on; systemd stops nothing whose file is gone.
+    units = [(_files.TIMER, _files.TIMER_UNIT), (_files.UNIT, _files.SERVICE)]
+    names = [name for name, path in units if file_of(facts, path)["exists"]]
+    found["units"] = [{"name": name, "state": "stopped", "enabled": False} for name in names]
+    if names:
+        found["actions"].append(f"stop {', '.join(names)}")
+    paths = [_files.TIMER_UNIT, _files.TIMER_ENABLED, _files.SERVICE, _files.STAMP, _files.VENVS, PULL]
     found["gone"] = [path for path in paths if file_of(facts, path)["exists"]]
     found["daemon_reload"] = any(path.startswith(_files.UNITS) for path in found["gone"])
     if found["gone"]:

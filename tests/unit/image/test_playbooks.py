@@ -67,6 +67,14 @@ def test_nobody_has_the_space(tmp_path: Path) -> None:
     ]
 
 
+def test_a_run_of_a_hosts_own_asks_no_other_host(tmp_path: Path) -> None:
+    # `two`'s tasks would run here, as one's do.
+    output = told(tmp_path, 99999, "--limit", "one", "--extra-vars", "image_builder=two")
+    assert re.findall(r"(?m)^(one|two) .* failed: (\w+)$", output) == [("one", "image_build")]
+    assert "two is not part of this run, which reaches no other host" in " ".join(output.split())
+    assert "is asked for" not in output and "-> two" not in output
+
+
 def test_a_builder_that_is_lost_is_named(tmp_path: Path) -> None:
     away = tmp_path / "away.yml"
     away.write_text(

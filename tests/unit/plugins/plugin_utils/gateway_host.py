@@ -24,7 +24,8 @@ ENDS = {"ca": "20901123075402Z", "cert": "20900228075405Z"}
 LOGIN = {"user": "lab", "password": "twelve-or-more/ü"}
 WANTED = {
     "state": "present", "hosts": [], "port": 443, "names": ["192.0.2.11", "node1"], "cert": "", "key": "",
-    "ca_cert": "", "ca_host": "", "ca_known": True, "own": "node1", "upload_mib": 64, "tries": 60, **LOGIN,
+    "ca_cert": "", "ca_host": "", "ca_known": True, "ca_local": False, "own": "node1", "upload_mib": 64, "tries": 60,
+    **LOGIN,
 }  # fmt: skip
 """The role's variables as the inventory of one host fills them in."""
 

@@ -16,6 +16,6 @@ def set_up_pull(facts: Any, settings: Mapping[str, Any], seen: Callable[..., Any
     facts["dpkg"]["packages"] |= {name: {"installed": True, "version": "1", "held": False} for name in first["install"]}
     facts["files"] |= {each["path"]: seen("file", each["content"]) for each in first["writes"]}
     facts["files"] |= {path: seen("dir") for path in (files.VENVS, pull.PULL)}
-    facts["files"] |= {files.complete(): seen("file", sha256=files.digest()), files.TIMER_ENABLED: seen("link")}
-    facts["records"]["pull"] = first["record"]
+    facts["files"] |= {files.complete(): seen("file", first["stamp"]), files.TIMER_ENABLED: seen("link")}
+    facts["records"]["pull"] = {**first["record"], "told": True}
     return facts

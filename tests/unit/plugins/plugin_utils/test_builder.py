@@ -112,6 +112,14 @@ def test_a_builder_outside_of_the_run_is_asked() -> None:
     assert asked(choose(offers(node1=None), LAB), [{"address": ""}]) == {}
 
 
+def test_a_builder_that_a_hosts_own_run_does_not_reach() -> None:
+    build = choose(offers(node1=None), LAB, wanted="node1")
+    build["unasked"] = ["node1"]
+    (none,) = asked(build, [])["problems"]
+    assert none["id"] == "image_build" and none["evidence"].endswith("which reaches no other host")
+    assert lines(build) == []
+
+
 def test_a_mirror_is_asked_for_what_a_silent_registry_has() -> None:
     build = choose(offers(node1=None), LAB, wanted="node1")
     down = {"address": "10.0.0.1:5000", "error": "connection refused", "item": "node1"}

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
 from ansible_collections.navilab.webui.plugins.module_utils import _lab_registry
 from ansible_collections.navilab.webui.plugins.module_utils._gateway import (
     CA,
@@ -281,6 +283,36 @@ def test_another_hosts_ca_signs(facts: Any, given: Given) -> None:
     found = plan(facts, given(ca_host="node2"))
     assert found["tls"]["signer"] == "node2" and found["tls"]["cert"] and not found["tls"]["ca"]
     assert plan(facts, given(ca_host="node1"))["tls"]["signer"] == ""  # its own name
+
+
+def test_a_run_of_the_hosts_own_gets_no_signature(facts: Any, given: Given, seen: Callable[..., Any]) -> None:
+    """Its tasks for the host that signs would run on this one, whose own CA was deleted before."""
+    (problem,) = plan(facts, given(ca_host="node2", ca_local=True))["problems"]
+    assert (problem["id"], "node2" in problem["evidence"]) == ("gateway_ca_host", True)
+    assert plan(facts, given(ca_host="node1", ca_local=True))["problems"] == []  # it is its own
+    host = serve_gateway(facts, given(ca_host="node2"), seen)
+    found = plan(host, given(ca_host="node2", ca_local=True))
+    assert (found["problems"], found["actions"]) == ([], [])  # it has one
+
+
+@pytest.mark.parametrize(
+    ("own", "signer", "local"),
+    [
+        ("local", "local", True),
+        ("ansible.builtin.local", "local", True),
+        ("local", "ssh", False),  # the controller is a host of the lab
+        ("local", None, False),
+        (None, "local", False),
+        (None, None, False),
+    ],
+)
+def test_whether_another_hosts_tasks_would_run_here(own: str | None, signer: str | None, local: bool) -> None:
+    text = yaml.safe_load((_variables.ROLES / "gateway/vars/main.yml").read_text(encoding="utf-8"))["gateway_ca_local"]
+    hosts = {"node2": {} if signer is None else {"ansible_connection": signer}}
+    for name, expected in (("node2", local), ("", False), ("node9", False)):
+        known = {"gateway_ca_host": name, "hostvars": hosts} | ({"ansible_connection": own} if own else {})
+        templar = Templar(loader=DataLoader(), variables=known)
+        assert templar.template(_variables.trust_as_template(text)) is expected, name
 
 
 def test_what_is_balanced(facts: Any, given: Given) -> None:

@@ -39,7 +39,7 @@ OBEYED = {
     "gateway": "install remove mask unmask directories links writes configuration files_absent empty_absent login seal "
     "daemon_reload units",
     "metrics": "install remove directories writes program files_absent empty_absent daemon_reload units prove account",
-    "pull": "install remove ask venv writes gone daemon_reload units",
+    "pull": "install remove ask venv stamp writes gone outdated daemon_reload units",
     "webui": "builds lab_models directories models model_cas trust pull pull_beside act_on selftests remove_containers "
     "remove_images remove_files swaps settled",
 }
