@@ -70,6 +70,7 @@ AROUND = {
     r"collection build": ("cd ~/navilab.webui && rm -f navilab-webui-*.tar.gz", ""),
     r"navilab record HOST": ("./navilab site", ""),
     r"^\./navilab upgrade$": (OTHER_IMAGE, ""),
+    r"image build|bundle\.yml": ("sudo apt-get install --yes --quiet docker.io", ""),
     r"--limit unverified": ("rm -f .navilab/known/*node01*", ""),
 }
 """What is done before and after a command: the lab's own things come in, and what a page takes for granted."""
