@@ -163,6 +163,9 @@ CHAPTERS: Mapping[str, Mapping[str, Problem]] = {
             "a host that is to pull has no Python 3.11", "upgrade it to Debian 12 or newer, or leave it to a controller"
         ),
         "pull_calendar": Problem("systemd knows no such time", f"`pull_calendar`; {_SAYS}"),
+        "pull_vault": Problem(
+            "`pull_vault_password_file` is not there, or others than root read it", "bring it, of root with mode 0600"
+        ),
         "pull_packages": Problem(
             "pip could not install Ansible on the host", f"a way to PyPI, or a mirror in `/etc/pip.conf`; {_SAYS}"
         ),

@@ -228,10 +228,11 @@ def plan(facts: Facts, settings: Settings) -> DockerEnginePlan:
         if fresh
         else packages
     )
+    gone = set() if file_of(facts, PROXY_DROPIN)["exists"] else {PROXY_DROPIN}  # what is to go is ours until then
     plan["record"] = {
         "packages": sorted({*record.get("packages", []), *owned}),
         "daemon": intended.ours,
-        "files": sorted({*record.get("files", []), *files} - set(plan["files_absent"])),
+        "files": sorted({*record.get("files", [])} - gone | {*files}),
         "repository": bool(record.get("repository") or plan["repository"]),
         # Until the engine has started again, also where this run means to restart it and is cut off.
         "restart_pending": pending,

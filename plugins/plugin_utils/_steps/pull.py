@@ -60,12 +60,12 @@ def settings(variables: Variables) -> Settings:
     }
 
 
-def wants(_settings: Settings) -> Wants:
+def wants(settings: Settings) -> Wants:
     return {
         "packages": ["python3", *_files.PACKAGES, *concerned(_files.PACKAGES)],
         "files": [
             _files.SERVICE, _files.TIMER_UNIT, _files.TIMER_ENABLED, _files.STAMP,
-            _files.complete(), _files.VENVS, PULL,
+            _files.complete(), _files.VENVS, PULL, *_secrets(settings),
         ],
     }  # fmt: skip
 
@@ -81,6 +81,7 @@ def plan(facts: Facts, settings: Settings) -> PullPlan:
         return _absent(facts, found, settings, record)
     found["problems"] = [
         *_checks.failures(facts, {"only": ["systemd"]}), *_mistaken(settings), *_too_old(facts),
+        *_open(facts, settings),
     ]  # fmt: skip
     if found["problems"]:
         return found
@@ -157,6 +158,26 @@ def _too_old(facts: Facts) -> list[Check]:
         return []
     evidence = f"Ansible needs Python {least} on a host that pulls, and Debian's is {python or 'not installed'} here"
     return [problem("pull_python", evidence, "upgrade it to Debian 12 or newer, or leave it to a controller")]
+
+
+def _secrets(settings: Settings) -> list[str]:
+    """The vaults' password, where that is a path at all."""
+    path = settings["vault_password_file"]
+    return [path] if _is(rf"/{_PATH}", path) else []
+
+
+def _open(facts: Facts, settings: Settings) -> list[Check]:
+    """A password that is not there, or that others read: every pull would end with it, or give the vaults away."""
+    found = []
+    for path in _secrets(settings):
+        seen = file_of(facts, path)
+        if seen["kind"] == "file" and seen["uid"] == 0 and not int(seen["mode"] or "77", 8) & 0o077:
+            continue
+        kept = f"is of uid {seen['uid']}, mode {seen['mode']}" if seen["kind"] == "file" else "is no file"
+        evidence = f"{path} {kept if seen['exists'] else 'is not there'}"
+        remedy = f"bring the password there as a file of root's that nobody else reads (mode 0600): {path}"
+        found.append(problem("pull_vault", evidence, remedy))
+    return found
 
 
 # -- what is to be there -----------------------------------------------------------------------------------------------

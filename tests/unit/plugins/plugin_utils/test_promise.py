@@ -218,6 +218,9 @@ def drifts(facts: Any) -> list[Callable[[], Any]]:
         lambda: records.get("amdgpu_dkms", {}).update(tree={"path": "/v", "mode": "bind"}),
         lambda: records.get("amdgpu_dkms", {}).update(release="5.4.3"),
         lambda: records.get("docker_engine", {}).update(daemon={"debug": True, "gone": 1}, repository=True),
+        lambda: records.get("docker_engine", {}).update(reload_pending=True),
+        lambda: records.get("metrics", {}).update(proven=False),
+        lambda: records.get("pull", {}).update(told=False),
     ]
 
 
@@ -255,6 +258,34 @@ def test_a_plan_without_actions_asks_for_nothing(
             assert obeyed == {}, name
             assert plan.get("record", {}) == (host["records"].get(name) or {}), name
     assert quiet >= 10
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_run_that_is_cut_off_after_the_record_is_taken_up_again(
+    facts: dict[str, Any],
+    variables: dict[str, dict[str, Any]],
+    settings: dict[str, Any],
+    seen: Callable[..., Any],
+    seed: int,
+) -> None:
+    """Roles write their record before anything else, so what it says of itself must not make an action go."""
+    chance = random.Random(seed)
+    for debian in (11, 12) * 3:
+        chosen = choose(chance, variables)
+        host: Any = copy.deepcopy(facts)
+        if debian == 11:
+            bullseye(host)
+        if chance.random() < 0.7:
+            provision(host, chosen, seen)
+        for drift in chance.sample(found := drifts(host), min(len(found), chance.randint(1, 4))):
+            drift()
+        for name, step in STEPS.items():
+            plan = step.plan(host, step.settings(chosen))
+            if not plan["actions"] or not plan.get("record"):  # without one it is dropped at the end
+                continue
+            cut = {**host, "records": {**host["records"], name: plan["record"]}}
+            again = step.plan(cut, step.settings(chosen))
+            assert [action for action in plan["actions"] if action not in again["actions"]] == [], name
 
 
 def bullseye(facts: Any) -> None:

@@ -177,6 +177,29 @@ def test_a_way_that_anybody_may_change(bare: Any, chosen: Callable[..., Any], ch
     assert bool(pull.plan(bare, chosen(**changes))["warnings"]) is warned
 
 
+@pytest.mark.parametrize(
+    ("kept", "says"),
+    [
+        (None, "is not there"),
+        ({"kind": "dir", "mode": "0700"}, "is no file"),
+        ({"kind": "file", "mode": "0640"}, "mode 0640"),
+        ({"kind": "file", "mode": "0600", "uid": 1000}, "uid 1000"),
+        ({"kind": "file", "mode": "0600"}, ""),
+        ({"kind": "file", "mode": "0700"}, ""),  # a program that says it
+    ],
+)
+def test_the_password_of_the_vaults_is_roots(
+    bare: Any, chosen: Callable[..., Any], seen: Callable[..., Any], kept: Any, says: str
+) -> None:
+    settings = chosen(vault_password_file="/root/vault")
+    assert "/root/vault" in pull.wants(settings)["files"]
+    if kept:
+        bare["files"]["/root/vault"] = seen(**kept)
+    problems = pull.plan(bare, settings)["problems"]
+    assert [check["id"] for check in problems] == (["pull_vault"] if says else [])
+    assert not says or says in problems[0]["evidence"]
+
+
 @pytest.mark.parametrize("version", ["3.9.2-3", "3.10.6-1~22.04", None])
 def test_a_python_that_no_ansible_runs_with(bare: Any, chosen: Callable[..., Any], version: str | None) -> None:
     bare["dpkg"]["packages"]["python3"].update(version=version, installed=bool(version))
