@@ -35,7 +35,7 @@ CONTROLLER_ONLY = frozenset(
     {
         *("add_host", "assert", "debug", "fail", "group_by", "meta", "pause", "set_fact", "set_stats"),
         *("import_playbook", "import_role", "import_tasks", "include_role", "include_tasks", "include_vars"),
-        *("validate_argument_spec", "fail_check"),
+        *("validate_argument_spec", "fail_check", "builder"),
     }
 )
 CONTROLLER = frozenset({"localhost", "127.0.0.1", "::1"})
