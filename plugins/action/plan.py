@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import time
 from collections.abc import Mapping
@@ -52,6 +53,7 @@ SAID = ("actions", "warnings")
 
 # The first filter of a collection that a template names brings all of them in: here once, else in each worker.
 filter_loader.get("navilab.webui._or_caller")
+gc.freeze()  # what is there by now: a worker that looks through it for garbage would copy all of it
 
 
 class ActionModule(HostAction):
@@ -222,6 +224,7 @@ class ActionModule(HostAction):
             remedy = "write check ids, each with the reason to waive it"
             problems.append(problem("variables", f"navilab_{error}", remedy))
         read["_common"]["lab"] = _lab(variables, templar)
+        read["gateway"]["ca_local"] = _is_here(read["gateway"].get("ca_host"), variables)
         self._bundle, lacking = _bundle.read(read["_common"].get("bundle") or "")
         read["_common"]["bundle"] = self._bundle
         return read, problems + lacking
@@ -316,6 +319,13 @@ def _instances(plans: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _gateway(plans: Mapping[str, Mapping[str, Any]]) -> str:
     """The address that the webuis are reached at; "" for that of each."""
     return str(plans["gateway"]["url"]) if "gateway" in plans else ""
+
+
+def _is_here(other: str | None, variables: Mapping[str, Any]) -> bool:
+    """Whether a task for another host would run on this one: where both are local, as the extra variable of a host's
+    own run makes them all."""
+    known = variables.get("hostvars") or {}
+    return bool(other and other in known and is_local(variables) and is_local(known[other]))
 
 
 def _lab(variables: Mapping[str, Any], templar: Any) -> dict[str, Any]:
