@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-FORKS = 40  # as in ansible.cfg; the bare commands get as many at once
+FORKS = 35  # as in ansible.cfg; the bare commands get as many at once
 
 # What the roles make of the lab's boards: the end state that pyinfra and the bare commands are given ready-made.
 ROCM7 = ["MIOPEN_FIND_MODE=FAST", "AMDGCN_USE_BUFFER_OPS=0"]
