@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import configparser
 import hashlib
 import json
 import shlex
@@ -14,7 +15,10 @@ from typing import Any
 
 import yaml
 
-FORKS = 35  # as in ansible.cfg; the bare commands get as many at once
+_CONFIG = configparser.ConfigParser(interpolation=None)
+_CONFIG.read(Path(__file__).parents[1] / "ansible.cfg", encoding="utf-8")
+FORKS = _CONFIG.getint("defaults", "forks")
+"""The bare commands get as many at once."""
 
 # What the roles make of the lab's boards: the end state that pyinfra and the bare commands are given ready-made.
 ROCM7 = ["MIOPEN_FIND_MODE=FAST", "AMDGCN_USE_BUFFER_OPS=0"]
