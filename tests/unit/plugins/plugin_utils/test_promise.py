@@ -224,6 +224,26 @@ def drifts(facts: Any) -> list[Callable[[], Any]]:
     ]
 
 
+def drifted(
+    chance: random.Random,
+    debian: int,
+    facts: dict[str, Any],
+    chosen: dict[str, dict[str, Any]],
+    seen: Callable[..., Any],
+    provisioned: float,
+    fewest: int,
+) -> Any:
+    """A host with up to four drifts, which so large a part of the time the roles have been at before."""
+    host: Any = copy.deepcopy(facts)
+    if debian == 11:
+        bullseye(host)
+    if chance.random() < provisioned:
+        provision(host, chosen, seen)
+    for drift in chance.sample(found := drifts(host), min(len(found), chance.randint(fewest, 4))):
+        drift()
+    return host
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_a_plan_without_actions_asks_for_nothing(
     facts: dict[str, Any],
@@ -236,13 +256,7 @@ def test_a_plan_without_actions_asks_for_nothing(
     quiet = 0
     for debian in (11, 12) * 5:
         chosen = choose(chance, variables)
-        host: Any = copy.deepcopy(facts)
-        if debian == 11:
-            bullseye(host)
-        if chance.random() < 0.9:
-            provision(host, chosen, seen)
-        for drift in chance.sample(found := drifts(host), min(len(found), chance.randint(0, 4))):
-            drift()
+        host = drifted(chance, debian, facts, chosen, seen, provisioned=0.9, fewest=0)
         kept = copy.deepcopy(host)
         for name, step in STEPS.items():
             plan = step.plan(host, step.settings(chosen))
@@ -272,13 +286,7 @@ def test_a_run_that_is_cut_off_after_the_record_is_taken_up_again(
     chance = random.Random(seed)
     for debian in (11, 12) * 3:
         chosen = choose(chance, variables)
-        host: Any = copy.deepcopy(facts)
-        if debian == 11:
-            bullseye(host)
-        if chance.random() < 0.7:
-            provision(host, chosen, seen)
-        for drift in chance.sample(found := drifts(host), min(len(found), chance.randint(1, 4))):
-            drift()
+        host = drifted(chance, debian, facts, chosen, seen, provisioned=0.7, fewest=1)
         for name, step in STEPS.items():
             plan = step.plan(host, step.settings(chosen))
             if not plan["actions"] or not plan.get("record"):  # without one it is dropped at the end
