@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._apt import with_secrets as sources_with_secrets
-from ._apt_simulate import simulate
+from ._apt_simulate import nothing, simulate
 from ._docker_config import with_secrets
 from ._dockerd import validate
 from ._registry import lookup
@@ -34,11 +34,23 @@ def answer(
 ) -> Answered:
     """Every question with its answer. A recording has those that were asked on its host; the others are not known."""
     tree = Tree(root)
+    together = _together(apt) if tree.live else None
+    fine = bool(together and simulate(_with_secrets(together, tree)) == nothing())
     return {
-        "apt": [{"question": each, "answer": _apt(tree, each)} for each in apt],
+        "apt": [{"question": each, "answer": nothing() if fine else _apt(tree, each)} for each in apt],
         "dockerd": [{"question": each, "answer": _dockerd(tree, each)} for each in dockerd],
         "registry": {image: _registry(tree, image, registry_ca, docker_config) for image in images},
     }
+
+
+def _together(questions: Sequence[AptQuestion]) -> AptQuestion | None:
+    """Several questions as the one transaction that a first run makes of them; None where they are not. A simulation
+    costs a host some seconds, and where nothing is in the way of all, nothing is in the way of one."""
+    files = {file["path"]: file for question in questions for file in question["sources"]}
+    if len(questions) < 2 or any(file != files[file["path"]] for each in questions for file in each["sources"]):
+        return None
+    install = dict.fromkeys(name for question in questions for name in question["install"])
+    return {"install": [*install], "sources": [*files.values()]}
 
 
 def _apt(tree: Tree, question: AptQuestion) -> AptAnswer:

@@ -82,18 +82,24 @@ class Lists(NamedTuple):
     unreachable: list[str]
     unread: bool
 
+    @property
+    def complete(self) -> bool:
+        """Whether all was read that should be."""
+        return not (self.error or self.unreachable or self.unread)
+
 
 def simulate(question: AptQuestion) -> AptAnswer:
     """The answer of this host's apt. Changes nothing."""
     try:
         return _simulate(question, time.monotonic() + TIME_S)
     except FileNotFoundError as error:
-        return {**_nothing(), "error": f"{error.filename or 'apt-get'} is missing"}
+        return {**nothing(), "error": f"{error.filename or 'apt-get'} is missing"}
     except (OSError, ValueError, subprocess.SubprocessError):  # no room for it: that is no word of apt's
-        return {**_nothing(), "error": UNKNOWN}
+        return {**nothing(), "error": UNKNOWN}
 
 
-def _nothing() -> AptAnswer:
+def nothing() -> AptAnswer:
+    """The answer to what can be done as it was asked."""
     return {"removed": [], "held": [], "missing": [], "changed": [], "error": ""}
 
 
@@ -102,18 +108,16 @@ def _simulate(question: AptQuestion, end: float) -> AptAnswer:
     box = _box()
     overlay = box.overlay(host, question["sources"])
     lists = box.lists(host, question["sources"], end)
-    options = [*overlay, "-o", f"Dir::State::lists={lists.directory}/"]
-    if lists.directory == host["lists"].rstrip("/"):
-        options += ["-o", f"Dir::Cache::srcpkgcache={box.cache(host['cache'])}"]
-    else:
-        options += ["-o", "Dir::Cache::srcpkgcache="]
+    own = lists.directory == host["lists"].rstrip("/")
+    cache = box.theirs(host["cache"]) if own else box.cache
+    options = [*overlay, "-o", f"Dir::State::lists={lists.directory}/", "-o", f"Dir::Cache::srcpkgcache={cache}"]
     said = _apt_get(box, ["--simulate", *options], question["install"], end)
     if said.code and "Unmet dependencies" in said.err:  # an interrupted run left them; the role has them mended first
         mended = _apt_get(box, ["--simulate", "--fix-broken", *options], [], end)
         more = [match[2] for line in mended.out.splitlines() if (match := _LINE.match(line)) and match[1] == "Inst"]
         said = _apt_get(box, ["--simulate", *options], [*question["install"], *more], end) if more else said
     if said.code is None:
-        return {**_nothing(), "error": UNKNOWN}
+        return {**nothing(), "error": UNKNOWN}
     status = Path(host["status"]).read_text("utf-8", "replace")
     answer = read_answer(said, [name.partition("=")[0] for name in question["install"]], status)
     if lists.unread and answer["missing"]:  # the archive may have them; nobody knows
@@ -232,7 +236,9 @@ class Box:
         self.path.chmod(0o755)  # apt fetches as another user
         self.config = str(self.path / "apt.conf")
         Path(self.config).write_text(_CONFIG)
-        self._read: dict[str, Lists] = {}
+        self.cache = str(self.path / "lists.bin")
+        """What apt makes of our lists; apt itself sees whether it is still of them."""
+        self._read: dict[frozenset[tuple[str, str]], Lists] = {}
 
     def overlay(self, host: dict[str, str], files: Sequence[SourceFile]) -> list[str]:
         """Options by which apt takes the host's sources and preferences with the intended files among them."""
@@ -265,12 +271,15 @@ class Box:
         stale = not _fresh(own) or _unread(own, _parsed(host))
         if not sources and not stale:
             return Lists(own, "", [], False)
-        key = "all" if stale else ""
-        key += hashlib.sha256(repr(sources).encode()).hexdigest() if sources else ""
-        if key not in self._read:
-            self._link(host, sources)
-            self._read[key] = self._update(sources if not stale else [], self.overlay(host, files), end)
-        return self._read[key]
+        wanted = frozenset((file["path"], file["content"]) for file in sources)
+        if stale:
+            wanted |= {("", "all of the host's")}
+        for read, lists in self._read.items():
+            if wanted == read or (wanted < read and lists.complete):
+                return lists
+        self._link(host, sources)
+        self._read[wanted] = self._update(sources if not stale else [], self.overlay(host, files), end)
+        return self._read[wanted]
 
     def _link(self, host: dict[str, str], sources: Sequence[SourceFile]) -> None:
         """The host's lists, as far as apt may begin with them: where it has one of an archive whose key is not there
@@ -299,13 +308,13 @@ class Box:
         if alone:
             folder = self._folder("alone", "", alone)
             overlay = ["-o", "Dir::Etc::sourcelist=/dev/null", "-o", f"Dir::Etc::sourceparts={folder}/"]
-        options = [*overlay, "-o", f"Dir::State::lists={lists}/", "-o", "Dir::Cache::srcpkgcache="]
+        options = [*overlay, "-o", f"Dir::State::lists={lists}/", "-o", f"Dir::Cache::srcpkgcache={self.cache}"]
         until = min(end - 10, time.monotonic() + _UPDATE_S)
         said = _run(["apt-get", "update", *options, "-c", self.config], until)
         unreachable = list(dict.fromkeys(_FAILED_URL.findall(said.err))) if said.code == 0 else []
         return Lists(str(lists), clean_text(_errors(said.err)) if said.code else "", unreachable, said.code is None)
 
-    def cache(self, theirs: str) -> str:
+    def theirs(self, theirs: str) -> str:
         """The host's cache as a link: apt reads it, and what it would write replaces the link."""
         link = self.path / "srcpkgcache.bin"
         if not theirs or not Path(theirs).is_file():

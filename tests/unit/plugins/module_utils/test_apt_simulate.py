@@ -13,10 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.navilab.webui.plugins.module_utils import _apt_simulate
-from ansible_collections.navilab.webui.plugins.module_utils._apt_simulate import Said, read_answer, simulate, trusted
+from ansible_collections.navilab.webui.plugins.module_utils import _answers, _apt_simulate
+from ansible_collections.navilab.webui.plugins.module_utils._apt_simulate import (
+    Said,
+    nothing,
+    read_answer,
+    simulate,
+    trusted,
+)
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import UNKNOWN
-from ansible_collections.navilab.webui.plugins.module_utils._types import SourceFile
+from ansible_collections.navilab.webui.plugins.module_utils._types import AptQuestion, SourceFile
 
 APT = pytest.mark.skipif(not shutil.which("apt-get"), reason="there is no apt-get here")
 PACKAGES = [
@@ -199,6 +205,41 @@ def test_an_archive_whose_lists_outlived_its_key(host: Host, tmp_path: Path) -> 
     host.publish([{"Package": "docker-ce"}], "stable", "trixie")
     assert host.ask("docker-ce", files={"/etc/apt/sources.list.d/y.list": other})["error"] == ""
     assert host.ask("podman-docker", files={"/etc/apt/sources.list.d/x.list": line})["error"] == ""
+
+
+@APT
+def test_two_questions_are_asked_as_one(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless something is in the way: then apt says to each what it is."""
+    monkeypatch.setattr(_answers.Tree, "ask", lambda _tree, _question, live, *_more: live())
+    host.publish([{"Package": "firmware-amd-graphics"}], "non-free-firmware")
+    host.source()
+    line = f"deb [trusted=yes] {host.archive.as_uri()} bookworm non-free-firmware\n"
+    firmware: AptQuestion = {
+        "install": ["firmware-amd-graphics"],
+        "sources": [{"path": "/etc/apt/sources.list.d/navilab-firmware.list", "content": line}],
+    }
+    calls: list[list[str]] = []
+    run = _apt_simulate._run
+    monkeypatch.setattr(_apt_simulate, "_run", lambda command, end: calls.append([*command]) or run(command, end))
+
+    def ask(package: str) -> tuple[list[Any], list[str]]:
+        calls.clear()
+        questions: list[AptQuestion] = [firmware, {"install": [package], "sources": []}]
+        answers = [each["answer"] for each in _answers.answer(apt=questions)["apt"]]
+        return answers, ["update" if "update" in call else "simulate" for call in calls if call[0] == "apt-get"]
+
+    assert ask("podman-docker") == ([nothing(), nothing()], ["update", "simulate"])
+    answers, made = ask("docker-ce")
+    assert [answer["removed"] for answer in answers] == [[], ["moby-engine"]]
+    assert made == ["simulate"] * 3, "what was read once serves all of them"
+
+
+def test_questions_that_contradict_each_other_stay_apart() -> None:
+    one: AptQuestion = {"install": ["a"], "sources": [{"path": "/x", "content": "1"}]}
+    other: AptQuestion = {"install": ["b"], "sources": [{"path": "/x", "content": "2"}]}
+    assert _answers._together([one, other]) is None
+    assert _answers._together([one]) is None
+    assert _answers._together([one, {**one, "install": ["b", "a"]}]) == {**one, "install": ["a", "b"]}
 
 
 @APT
