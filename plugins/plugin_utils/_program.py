@@ -2,12 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What host_info does, as a program that has our sources with it and none of Ansible's: a host compiles what it is sent
-at each call, and Ansible's own library for modules is the larger half."""
+at each call, and Ansible's own library for modules is the larger half. Ours root finds compiled from the second call
+on, in a directory of its own in memory, which is gone with a boot."""
 
 from __future__ import annotations
 
 import base64
 import functools
+import hashlib
 import json
 import re
 import zlib
@@ -15,31 +17,59 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+KEPT = "/run/navilab.webui/sources"
+"""Where a host keeps our sources, by their digest."""
 _KNOWLEDGE = Path(__file__).resolve().parents[1] / "module_utils"
 _IMPORTED = re.compile(r"^ *from \.(?:(\w+) import| import ([\w, ]+))", re.MULTILINE)
 # Read from standard input, so the directory that it is started in would be looked through first, for __future__ too:
 # anybody's, for root.
 _PROGRAM = """import sys
 sys.path[:] = [path for path in sys.path if path not in ("", ".")]
-import base64, importlib.abc, importlib.util, json, zlib
+import base64, json, os, zlib
+from importlib.machinery import ModuleSpec
 
-class Sources(importlib.abc.MetaPathFinder, importlib.abc.ExecutionLoader):
-    def __init__(self, packed):
-        self.sources = json.loads(zlib.decompress(base64.b64decode(packed)))
+class Sources:
+    def __init__(self, sources):
+        self.sources = sources
 
     def find_spec(self, name, path, target=None):
-        return importlib.util.spec_from_loader(name, self) if name in self.sources else None
-
-    def is_package(self, name):
-        return "." not in name
-
-    def get_filename(self, name):
-        return name.replace(".", "/") + ".py"
+        return ModuleSpec(name, self, is_package="." not in name) if name in self.sources else None
 
     def get_source(self, name):
         return self.sources[name]
 
-sys.meta_path.insert(0, Sources("{packed}"))
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        name = module.__name__
+        file = name.replace(".", "/") + ".py"
+        exec(compile(self.sources[name], file, "exec", dont_inherit=True), module.__dict__)
+
+def unpacked():
+    return json.loads(zlib.decompress(base64.b64decode("{packed}")))
+
+def keep(kept):
+    import shutil
+    os.umask(0o022)
+    new = "%s.%d" % (kept, os.getpid())
+    try:
+        os.makedirs(new + "/navilab_webui")
+        for name, text in unpacked().items():
+            file = name.partition(".")[2] or "__init__"
+            with open("%s/navilab_webui/%s.py" % (new, file), "w", encoding="utf-8") as source:
+                source.write(text)
+        os.rename(new, kept)
+    except OSError:
+        shutil.rmtree(new, ignore_errors=True)
+
+kept = "{kept}"
+if os.geteuid() == 0 and not os.path.isdir(kept):
+    keep(kept)
+if os.geteuid() == 0 and os.path.isdir(kept):
+    sys.path.insert(0, kept)
+else:
+    sys.meta_path.insert(0, Sources(unpacked()))
 from navilab_webui._gather import gather
 print(json.dumps({{"changed": False, "host": gather(**json.loads(base64.b64decode("{arguments}")))}}))
 """
@@ -62,7 +92,9 @@ def _packed() -> str:
 _packed()  # in the parent, whose workers inherit it
 
 
-def program(arguments: Mapping[str, Any]) -> bytes:
+def program(arguments: Mapping[str, Any], kept: str = KEPT) -> bytes:
     """Gathers with these arguments, prints what the module host_info returns."""
     given = base64.b64encode(json.dumps(dict(arguments), default=str).encode()).decode()
-    return _PROGRAM.format(packed=_packed(), arguments=given).encode()
+    packed = _packed()
+    home = f"{kept}/{hashlib.sha256(packed.encode()).hexdigest()[:32]}"
+    return _PROGRAM.format(packed=packed, kept=home, arguments=given).encode()

@@ -5,17 +5,32 @@ from __future__ import annotations
 import ast
 import base64
 import json
+import os
 import subprocess
 import sys
 import zlib
 from pathlib import Path
+from resource import RLIMIT_FSIZE, setrlimit
 from typing import Any
 
+import pytest
 from ansible_collections.navilab.webui.plugins.module_utils._gather import gather
 from ansible_collections.navilab.webui.plugins.plugin_utils._program import _packed, program
 
 
-def test_program(tmp_path: Path) -> None:
+def run(arguments: dict[str, Any], kept: Path, **more: Any) -> subprocess.CompletedProcess[bytes]:
+    """What it says, where it keeps the sources in `kept`, or can't where that is below a file."""
+    text = program(arguments, str(kept))
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    return subprocess.run([sys.executable], input=text, capture_output=True, check=False, env=environment, **more)
+
+
+@pytest.fixture(params=["kept", "not kept"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return tmp_path / "run/navilab" if request.param == "kept" else Path("/dev/null/navilab")
+
+
+def test_program(tmp_path: Path, kept: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/os-release").write_text("ID=debian\nPRETTY_NAME='D \u00fc {x} \"'\n", encoding="utf-8")
     for name in ("json", "__future__", "base64"):
@@ -29,17 +44,38 @@ def test_program(tmp_path: Path) -> None:
         "probe_images": True,
     }
     asked["gateways"] = [{"name": "gateway", "port": 443, "address": "127.0.0.1", "ca": ""}]
-    done = subprocess.run([sys.executable], input=program(asked), cwd=tmp_path, capture_output=True, check=False)
+    for _call in range(2):
+        done = run(asked, kept, cwd=tmp_path)
+        assert not done.returncode, done.stderr.decode()
+        seen = json.loads(done.stdout)
+        assert seen == {"changed": False, "host": json.loads(json.dumps(gather(**asked)))}
+
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="it keeps sources for root alone")
+
+
+@ROOT
+def test_sources_are_kept_once(tmp_path: Path) -> None:
+    for _call in range(2):
+        assert not run({"root": str(tmp_path)}, tmp_path / "kept").returncode
+        (home,) = (tmp_path / "kept").iterdir()  # nothing is left of what it was made as
+    assert list(home.rglob("_gather.*.pyc")), "Python keeps them compiled"
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "kept", *home.rglob("*.py"), home)}
+    assert modes == {0o755, 0o644}
+
+
+@ROOT
+def test_a_full_disk(tmp_path: Path) -> None:
+    """A host that has no room for the sources tells what is wrong with it all the same."""
+    done = run({"root": str(tmp_path)}, tmp_path / "kept", preexec_fn=lambda: setrlimit(RLIMIT_FSIZE, (99, 99)))
     assert not done.returncode, done.stderr.decode()
-    seen = json.loads(done.stdout)
-    assert seen == {"changed": False, "host": json.loads(json.dumps(gather(**asked)))}
+    assert not list((tmp_path / "kept").iterdir())
 
 
-def test_traceback() -> None:
+def test_traceback(kept: Path) -> None:
     """It names file and line, as a module's does."""
-    done = subprocess.run([sys.executable], input=program({"none": 1}), capture_output=True, check=False)
-    assert done.returncode == 1
-    done = subprocess.run([sys.executable], input=program({"disk": [0]}), capture_output=True, check=False)
+    assert run({"none": 1}, kept).returncode == 1
+    done = run({"disk": [0]}, kept)
     assert b"navilab_webui/_" in done.stderr
     assert not done.stdout
 
