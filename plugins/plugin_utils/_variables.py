@@ -100,6 +100,16 @@ DEFAULTS: Mapping[str, Any] = {
 }
 
 
+_OF_PEERS: Mapping[str, tuple[str, Any]] = {
+    "address": ("ansible_host", ""),
+    "port": ("gateway_port", 443),
+    "names": ("gateway_names", []),
+    "hosts": ("gateway_hosts", []),
+    "ca_host": ("gateway_ca_host", ""),
+}
+"""Variables of other gateways, with what they are where nobody has set them: no task sees the defaults of another's."""
+
+
 def nulls(value: Any, path: str = "") -> list[str]:
     """What is null in settings, however deep, as paths such as ``webui_models.0.url``: in YAML a key without a value is
     null, which is neither the default nor an empty text, and which a spec's type admits."""
@@ -127,7 +137,8 @@ def _without_nulls(value: Any) -> Any:
 def read(
     roles: Iterable[str], variables: Mapping[str, Any], template: Callable[[Any], Any]
 ) -> tuple[dict[str, dict[str, Any]], list[Check]]:
-    """The variables of `roles` by role and without prefix, and the problems of all of them together.
+    """The variables of `roles` by role and without prefix, and the problems of all of them together. Those of gateway
+    and pull have what they want to know of the inventory, too.
 
     `variables` are the host's own, `template` fills in what they hold (over DEFAULTS and `variables`).
     """
@@ -155,8 +166,36 @@ def read(
         problems += [_bad(role.prefix.rstrip("_"), str(message)) for message in checked.error_messages]
         values.update(_without_nulls(checked.validated_parameters))
         settings[name] = {key.removeprefix(role.prefix): value for key, value in values.items()}
+    own = str(variables.get("inventory_hostname", ""))
+    if "pull" in settings:
+        settings["pull"]["own"] = own
+    if "gateway" in settings:
+        others, unread = _peers(settings["gateway"], variables, template)
+        ca_host = settings["gateway"].get("ca_host")
+        ca_known = not ca_host or ca_host in (variables.get("hostvars") or {})
+        settings["gateway"].update(own=own, peers=others, ca_known=ca_known)
+        problems += unread
     problems += [_bad(old, f"it is now {new}") for old, new in RENAMED.items() if old in variables]
     return settings, problems
+
+
+def _peers(
+    gateway: Mapping[str, Any], variables: Mapping[str, Any], template: Callable[[Any], Any]
+) -> tuple[dict[str, list[Any]], list[Check]]:
+    """What the inventory says of each of `gateway_hosts`, in their order, and why that can't be read. Not by templates
+    of the role's, which every host without a gateway would compile, too."""
+    known = variables.get("hostvars") or {}
+    defaults = {**dict(_OF_PEERS.values()), "gateway_ca_host": variables.get("image_builder", "")}
+    try:
+        # hostvars has something for any name.
+        others = [known[host] if host in known else {} for host in gateway.get("hosts") or []]  # noqa: SIM401
+        found = {
+            key: [other[name] if name in other else defaults[name] for other in others]
+            for key, (name, _default) in _OF_PEERS.items()
+        }
+        return template(found), []
+    except Exception as error:  # whatever a template of the user's raises
+        return {key: [] for key in _OF_PEERS}, [_bad("gateway_hosts", str(error))]
 
 
 def misspelt(names: Iterable[str]) -> list[str]:

@@ -90,6 +90,27 @@ def test_a_profile_of_ones_own_may_have_more() -> None:
     assert evidence(webui_profiles_extra={"mine": own}) == []
 
 
+def test_the_inventory_of_other_gateways() -> None:
+    inventory = {"a": {"ansible_host": "192.0.2.1"}, "b": {"gateway_port": 8443, "gateway_ca_host": "b"}}
+    known = {"hostvars": inventory, "inventory_hostname": "a", "image_builder": "a"}
+    settings, problems = read(["gateway", "pull"], gateway_hosts=["a", "b", "none"], gateway_ca_host="none", **known)
+    assert problems == []
+    assert settings["gateway"]["peers"] == {
+        "address": ["192.0.2.1", "", ""], "port": [443, 8443, 443], "names": [[], [], []], "hosts": [[], [], []],
+        "ca_host": ["a", "b", "a"],
+    }  # fmt: skip
+    assert (settings["gateway"]["own"], settings["gateway"]["ca_known"], settings["pull"]["own"]) == ("a", False, "a")
+
+
+def test_another_gateway_whose_variables_can_not_be_read() -> None:
+    class Broken(dict[str, Any]):
+        def __getitem__(self, key: str) -> Any:
+            raise ValueError(f"{key} is undefined")
+
+    (text,) = evidence(gateway_hosts=["b"], hostvars={"b": Broken(gateway_names="{{ none }}")})
+    assert text == "gateway_hosts: gateway_names is undefined"
+
+
 def test_all_roles_are_reported_together() -> None:
     found = evidence(webui_port="many", firmware_state="gone", docker_engine_daemon="none", navilab_shortcut="perhaps")
     assert [line.partition(":")[0] for line in found] == ["navilab", "firmware", "docker_engine", "webui"]
