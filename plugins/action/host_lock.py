@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-from ansible_collections.navilab.webui.plugins.plugin_utils import _lock
+from ansible_collections.navilab.webui.plugins.plugin_utils import _fresh, _lock
 from ansible_collections.navilab.webui.plugins.plugin_utils._action import HostAction, failed
 
 ARGUMENTS = {
@@ -32,8 +33,16 @@ class ActionModule(HostAction):
         if arguments["state"] == "absent":
             result.update(self.ask("host_lock", {"state": "absent", "run": _lock.mine()["run"]}, variables))
             return result
+        navilab = (variables.get("ansible_facts") or {}).get("navilab") or {}
+        known, begun = _fresh.read(navilab), time.time()
+        if _lock.lasts(known.get("held_until", 0.0), arguments["lease"]):
+            result.update(changed=False, held=True, lock=None, problem="", calls=0)
+            return result
         seen = self.take(arguments["lease"], variables)
         result.update(seen)
+        if seen.get("held") and navilab.get("state"):  # a role that comes need not ask again
+            state = _fresh.write({**known, "held_until": begun + arguments["lease"]})
+            result["ansible_facts"] = {"navilab": {**navilab, "state": state, "held": True}}
         if other := seen.get("lock"):
             failed(result, [_lock.busy(other, self._name(variables))])
         return result

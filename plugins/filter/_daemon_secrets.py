@@ -30,8 +30,7 @@ options:
 EXAMPLES = r"""
 - name: Ensure daemon.json is as planned
   navilab.webui.engine_config:
-    path: /etc/docker/daemon.json
-    content: "{{ entry.content }}"
+    files: "{{ plan.writes }}"
     values: "{{ docker_engine_daemon | navilab.webui._daemon_secrets }}"
 """
 

@@ -31,10 +31,9 @@ options:
 
 EXAMPLES = r"""
 - name: Ensure the engine has its proxy
-  ansible.builtin.copy:
-    content: "{{ docker_engine_proxy | navilab.webui._proxy_unit }}"
-    dest: /etc/systemd/system/docker.service.d/navilab-proxy.conf
-    mode: "0600"
+  navilab.webui.engine_config:
+    files: "{{ plan.writes }}"
+    proxy: "{{ docker_engine_proxy | navilab.webui._proxy_unit }}"
 """
 
 RETURN = r"""

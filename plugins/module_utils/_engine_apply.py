@@ -79,6 +79,32 @@ def replace(
     return Replaced(True, before, after)
 
 
+def make(path: str, check: bool = False) -> bool:
+    """A directory of root's for settings, with those above it; whether it was missing."""
+    if Path(path).is_dir():
+        return False
+    if not check:
+        make(str(Path(path).parent))
+        Path(path).mkdir()
+        Path(path).chmod(0o755)  # whatever the umask
+    return True
+
+
+def write(path: str, content: str, mode: str | None = None, check: bool = False) -> Replaced:
+    """Any other file of settings, root's."""
+    target, owner = Path(path), (os.geteuid(), os.getegid())
+    try:
+        before, seen = target.read_bytes(), target.stat()
+    except FileNotFoundError:
+        before, seen = b"", None
+    bits = int(mode, 8) if mode else stat.S_IMODE(seen.st_mode) if seen else 0o644
+    data = content.encode()
+    same = seen and (before, stat.S_IMODE(seen.st_mode), seen.st_uid, seen.st_gid) == (data, bits, *owner)
+    if not same and not check:
+        write_whole(target, data, bits, owner)
+    return Replaced(not same, before.decode("utf-8", "replace"), content)
+
+
 def _keep(path: str, data: bytes | None, seen: os.stat_result | None, text: str) -> None:
     """Keep what is there. An older one that no start has proved yet stays the one to go back to."""
     kept = _kept()

@@ -12,14 +12,15 @@ from ansible_collections.navilab.webui.plugins.module_utils._types import Source
 
 
 class Together(TypedDict):
-    """Packages by name, the source, files and directories that they need or start with, and the records of what comes
-    in, by whichever step of the run."""
+    """Packages by name, the source, files and directories that they need or start with, the records of what comes in,
+    by whichever step of the run, and whether `access`, the lab user's, is given before the host is planned again."""
 
     install: list[str]
     source: SourceFile | None
     writes: list[dict[str, Any]]
     directories: list[str]
     records: dict[str, dict[str, Any]]
+    access: bool
 
 
 def together(
@@ -31,6 +32,7 @@ def together(
     their own way. `kept` are the records that the host has. Those are left to their roles: what a record says already
     would be taken for done when the host is planned again.
     """
+    due = [*due]
     firmware, engine = plans.get("firmware") or {}, plans.get("docker_engine") or {}
     both = {"firmware", "docker_engine"} <= set(due) and firmware.get("install") and engine.get("install")
     # An engine that runs has to be reloaded or restarted for its settings, which its role sees to.
@@ -42,7 +44,7 @@ def together(
         or engine.get("files_absent")
         or not all(_selected(step, variables) for step in ("firmware", "docker_engine"))
     ):
-        return {"install": [], "source": None, "writes": [], "directories": [], "records": {}}
+        return {"install": [], "source": None, "writes": [], "directories": [], "records": {}, "access": False}
     return {
         "install": [*firmware["install"], *engine["install"]],
         "source": firmware["source"],
@@ -55,6 +57,7 @@ def together(
             and _selected(step, variables)
             and (step not in kept or step in ("firmware", "docker_engine"))
         },
+        "access": "gpu_access" in due and _selected("gpu_access", variables),
     }
 
 

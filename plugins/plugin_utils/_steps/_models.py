@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.navilab.webui.plugins.module_utils import _paths
@@ -101,7 +102,7 @@ def missing(facts: Facts, settings: Settings, data_dir: str) -> list[dict[str, A
             "folder": model.get("folder") or _paths.MODEL_FOLDER,
             "path": path,
             "sha256": sha256,
-            "size": model.get("size"),
+            "size": model.get("size") or (_size_here(source) if copied else None),
             "number": number,
             "lab": [blob_url(lab["registry"], sha256)] if served else [],
             "urls": [open_url(url) for url in own],
@@ -110,6 +111,14 @@ def missing(facts: Facts, settings: Settings, data_dir: str) -> list[dict[str, A
             **copied,
         }
     return list(found.values())
+
+
+def _size_here(source: str) -> int | None:
+    """Bytes of a file on the controller; None where it is not found by that name alone."""
+    try:
+        return Path(source).expanduser().stat().st_size
+    except (OSError, RuntimeError):
+        return None
 
 
 def present(facts: Facts, settings: Settings, data_dir: str) -> dict[str, str]:

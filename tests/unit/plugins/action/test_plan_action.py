@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleError
+from ansible_collections.navilab.webui.plugins.action.host_lock import ActionModule as HostLock
 from ansible_collections.navilab.webui.plugins.action.plan import ActionModule
 from ansible_collections.navilab.webui.plugins.plugin_utils import _fresh, _lock
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import STEPS
@@ -380,6 +381,17 @@ def other(**changes: Any) -> dict[str, Any]:
     """The lock of a run that was started elsewhere."""
     lock = {"run": "b" * 32, "who": "bob@laptop", "machine": "another", "pid": 7, "start": 1}
     return {**lock, "since": 1.0, "seen": 2.0, "left_s": 600.0, **changes}
+
+
+def test_a_host_that_is_held_already(plan: Callable[..., Any], act: Callable[..., Any], answering: Any) -> None:
+    first = plan(["gpu_access"])
+    held = act(HostLock, {}, after(first), answering)
+    assert held["held"] and navilab(held)["held"]
+    assert len(answering.locked) == 1
+    assert act(HostLock, {}, after(held), answering)["calls"] == 0
+    plan(["gpu_access"], after(held), apply=True)
+    assert len(answering.locked) == 1, "neither asks again"
+    assert "ansible_facts" not in act(HostLock, {}, {}, answering), "nobody has planned"
 
 
 def test_a_role_that_changes_the_host_holds_it_first(plan: Callable[..., Any], answering: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,48 @@ from ansible_collections.navilab.webui.plugins.modules import engine_config, eng
 WANTED = {"proxies": {"http-proxy": "http://bob:s3cret@p"}}
 
 
-def test_config(run_module: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def settings(path: Path, content: str, mode: str | None = None) -> list[dict[str, Any]]:
+    return [{"path": str(path), "content": content, "mode": mode, "daemon": True}]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(_engine_apply, "BACKUP", str(tmp_path / "navilab/before"))
-    path = tmp_path / "daemon.json"
+    return tmp_path
+
+
+def test_config(run_module: Callable[..., Any], folder: Path) -> None:
+    path = folder / "daemon.json"
     content = render(public(WANTED))
-    done = run_module(engine_config.main, path=str(path), content=content, values=WANTED, mode="0600")
+    done = run_module(engine_config.main, files=settings(path, content, "0600"), values=WANTED)
     assert json.loads(path.read_text()) == WANTED
-    assert done["changed"] and done["diff"]["after"] == content
+    assert done["changed"] and [diff["after"] for diff in done["diff"]] == [content]
     assert "s3cret" not in json.dumps(done), "-vvv shows the arguments too"
-    assert not run_module(engine_config.main, path=str(path), content=content)["changed"]
+    assert not run_module(engine_config.main, files=settings(path, content))["changed"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_all_settings_at_once(run_module: Callable[..., Any], folder: Path, check: bool) -> None:
+    certificate, unit = folder / "certs.d/lab:5000/ca.crt", folder / "docker.service.d/proxy.conf"
+    proxy = 'Environment="http_proxy=http://bob:s3cret@p"'
+    files = [
+        {"path": str(certificate), "content": "pem\n", "mode": "0644"},
+        {"path": str(unit), "content": "", "mode": "0600", "secret": True},
+        *settings(folder / "daemon.json", "{}", "0644"),
+    ]
+    arguments = {"directories": [str(certificate.parent), str(unit.parent)], "files": files, "proxy": proxy}
+    done = run_module(engine_config.main, _ansible_check_mode=check, **arguments)
+    assert done["paths"] == [*arguments["directories"], *(file["path"] for file in files)]
+    assert "s3cret" not in json.dumps(done)
+    assert certificate.exists() is not check
+    if check:
+        return
+    assert (certificate.read_text(), unit.read_text()) == ("pem\n", proxy)
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (certificate.parent, certificate, unit)]
+    assert modes == [0o755, 0o644, 0o600]
+    assert not run_module(engine_config.main, **arguments)["changed"]
+    unit.chmod(0o644)
+    assert run_module(engine_config.main, **arguments)["paths"] == [str(unit)]
 
 
 @pytest.mark.parametrize(
@@ -36,18 +70,12 @@ def test_config(run_module: Callable[..., Any], tmp_path: Path, monkeypatch: pyt
     ],
 )
 def test_config_that_can_not_be_written(
-    run_module: Callable[..., Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    before: Any,
-    content: str,
-    says: str,
+    run_module: Callable[..., Any], folder: Path, before: Any, content: str, says: str
 ) -> None:
-    monkeypatch.setattr(_engine_apply, "BACKUP", str(tmp_path / "navilab/before"))
-    path = tmp_path / ("none/daemon.json" if before is None else "daemon.json")
+    path = folder / ("none/daemon.json" if before is None else "daemon.json")
     if before is not None:
         path.write_text(before)
-    done = run_module(engine_config.main, path=str(path), content=content)
+    done = run_module(engine_config.main, files=settings(path, content))
     assert done["failed"] and says in done["msg"]
 
 

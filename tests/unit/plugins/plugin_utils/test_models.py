@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -137,12 +138,16 @@ def test_two_files_of_one_name_are_a_problem(settings: dict[str, Any]) -> None:
     assert _models.problems({**settings, "models": [model(), model(sha256=SUM.upper())]}) == []
 
 
-def test_the_image_comes_in_beside_models_that_take_time(facts: Any, settings: dict[str, Any]) -> None:
+def test_the_image_comes_in_beside_models_that_take_time(facts: Any, settings: dict[str, Any], tmp_path: Path) -> None:
     def beside(**changes: Any) -> bool:
         return _models.take_time(missing(facts, settings, model(**changes)))
 
     assert [beside(), beside(size=4 << 30), beside(size=1 << 20)] == [True, True, False]
     assert not _models.take_time([])
+    mine = tmp_path / "mine.safetensors"
+    mine.write_bytes(b"small")
+    (found,) = missing(facts, settings, {"name": mine.name, "sha256": SUM, "src": str(mine)})
+    assert (found["size"], _models.take_time([found])) == (5, False)
 
 
 def test_authorities_count_where_something_is_fetched(settings: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ def test_both_come_in_at_once() -> None:
 )
 def test_each_goes_its_own_way(changes: dict[str, Any], variables: dict[str, Any]) -> None:
     assert run({**ENGINE, **changes}, **variables) == {
-        "install": [], "source": None, "writes": [], "directories": [], "records": {},
+        "install": [], "source": None, "writes": [], "directories": [], "records": {}, "access": False,
     }  # fmt: skip
 
 
@@ -57,6 +57,8 @@ def test_all_records_at_once() -> None:
     has would hide what is left to do."""
     due = [*DUE, "gpu_access", "reboot", "webui"]
     assert [*run(due=due)["records"]] == [*DUE, "gpu_access"]
+    assert [run(due=each)["access"] for each in (due, DUE)] == [True, False]
+    assert not run(due=due, ansible_skip_tags=["gpu_access"])["access"]
     assert [*run(due=due, ansible_skip_tags=["gpu_access"])["records"]] == DUE
     assert [*run(due=due, kept=("gpu_access", "firmware"))["records"]] == DUE
 
