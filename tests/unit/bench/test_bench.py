@@ -60,6 +60,7 @@ def lab(tmp_path: Path) -> list[hosts.Host]:
         "vars": {
             "ansible_user": "lab",
             "ansible_ssh_private_key_file": str(tmp_path / "key"),
+            "ansible_ssh_common_args": "-o StrictHostKeyChecking=yes",
             "navilab_lab_webui_image": "registry.test/webui@sha256:00",
             "navilab_lab_registry": "registry.test",
             "navilab_lab_registry_ca_file": str(tmp_path / "ca.pem"),
@@ -87,6 +88,8 @@ def test_aliases(lab: list[hosts.Host], tmp_path: Path) -> None:
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert "hostname 10.0.0.2\n" in shown
+    options = next(iter(inventory["lab"]["hosts"].values()))["ansible_ssh_common_args"]
+    assert f"kexalgorithms {hosts.KEY_EXCHANGE}\n" in shown and f"KexAlgorithms={hosts.KEY_EXCHANGE}" in options
 
 
 def result(wall: float, **more: Any) -> Result:
