@@ -24,7 +24,7 @@ ARGUMENTS: dict[str, Any] = {  # of the module and of the action plugin that rep
     "allow_no_models": {"type": "bool", "default": False},
     "restarts": {"type": "int"},
 }
-_INTERVAL = 1.0
+_INTERVAL = 0.5
 _TAIL = 20
 _EARLY = 2.0
 _DEATHS = 2

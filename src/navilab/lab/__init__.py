@@ -33,7 +33,7 @@ def prepare(driver: str = "container") -> None:
     """The slow part alone: an engine that answers, and the images; for `qemu` the default machine's disk too."""
     from . import disks, engine, images, vms
 
-    with closing(engine.ensure()) as client, engine.explained():
+    with engine.used(), closing(engine.ensure()) as client, engine.explained():
         images.ensure(client, () if driver == "qemu" else images.SUITES)
     if driver == "qemu":
         for host in vms.DEFAULT:
@@ -71,7 +71,8 @@ def up(
 
     _check_name(name)
     lab = Lab(name, folder := STATE / name)
-    with lock(STATE / f"{name}.lock", f"the lab {name}"), closing(engine.ensure()) as client, engine.explained():
+    mine = lock(STATE / f"{name}.lock", f"the lab {name}")
+    with mine, engine.used(), closing(engine.ensure()) as client, engine.explained():
         # 1. Who is wanted: what was asked for, and what is there.
         boxes = machines.running(client, lab)
         present = boxes + vms.running(lab)
@@ -150,7 +151,7 @@ def down(name: str = "sim", *, remove_images: bool = False) -> None:
 
     _check_name(name)
     folder = STATE / name
-    with lock(STATE / f"{name}.lock", f"the lab {name}"):
+    with lock(STATE / f"{name}.lock", f"the lab {name}"), engine.used():
         removed = vms.remove(folder)
         client = engine.connect()
         if client is None:

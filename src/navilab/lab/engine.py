@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -20,6 +21,8 @@ PACKAGES = ("docker.io", "iptables", "apparmor", "mmdebstrap", "debian-archive-k
 RUN = Path("/run/navilab")
 STARTED = RUN / "engine"  # exists while an engine runs that we started: "systemd", or the PID of our dockerd
 LOG = RUN / "dockerd.log"
+USED = Path("/run/navilab.lock")
+"""Shared by the commands that work with the engine, whichever checkout's; not in RUN, which goes with the engine."""
 SOCKET = Path("/var/run/docker.sock")
 
 
@@ -66,10 +69,34 @@ def ensure() -> docker.DockerClient:
     return client
 
 
+@contextmanager
+def used() -> Iterator[None]:
+    """No other command of a lab stops the engine meanwhile."""
+    try:
+        file = USED.open("a")
+    except OSError:  # nor can this user start or stop one
+        yield
+        return
+    with file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
 def stop_if_ours() -> str | None:
-    """Stops the engine if we started it and nothing runs in it any more; says which, None if it is not ours."""
+    """Stops the engine if we started it and nobody uses it any more; says which, None if it is not ours."""
+    if not STARTED.exists() or "DOCKER_HOST" in os.environ:
+        return None
+    with USED.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return "Docker Engine left running, another lab's command is at work"
+        return _stop()
+
+
+def _stop() -> str | None:
     client = connect()
-    if not STARTED.exists() or client is None or "DOCKER_HOST" in os.environ:
+    if client is None:
         return None
     running = [container["Names"][0].lstrip("/") for container in client.api.containers()]
     if running:
