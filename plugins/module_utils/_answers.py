@@ -46,8 +46,10 @@ def answer(
 def _together(questions: Sequence[AptQuestion]) -> AptQuestion | None:
     """Several questions as the one transaction that a first run makes of them; None where they are not. A simulation
     costs a host some seconds, and where nothing is in the way of all, nothing is in the way of one."""
-    files = {file["path"]: file for question in questions for file in question["sources"]}
-    if len(questions) < 2 or any(file != files[file["path"]] for each in questions for file in each["sources"]):
+    wanted = [file for question in questions for file in question["sources"]]
+    files = {file["path"]: file for file in wanted}
+    # A source that one takes away is there while the others' packages come in.
+    if len(questions) < 2 or any(not file["content"] or file != files[file["path"]] for file in wanted):
         return None
     install = dict.fromkeys(name for question in questions for name in question["install"])
     return {"install": [*install], "sources": [*files.values()]}

@@ -17,6 +17,7 @@ import functools
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -32,6 +33,8 @@ from ._types import AptAnswer, AptQuestion, AptSource, SourceFile
 TIME_S = 60.0  # for all of a question
 _UPDATE_S = 40.0  # of it for reading archives anew
 FRESH_S = 120.0  # lists that were read so lately, as by an earlier role of this run, are not read anew
+CACHE_BYTES = 256 << 20
+"""Room for what apt makes of all lists: 37 MB for Debian 12 alone."""
 _TEXT = 600  # characters of what apt says
 # What apt's own configuration says of places; apt-config tells them, in this order.
 _PLACES = {
@@ -236,7 +239,8 @@ class Box:
         self.path.chmod(0o755)  # apt fetches as another user
         self.config = str(self.path / "apt.conf")
         Path(self.config).write_text(_CONFIG)
-        self.cache = str(self.path / "lists.bin")
+        # Where it can't be written apt fails; without one it only takes longer.
+        self.cache = str(self.path / "lists.bin") if shutil.disk_usage(self.path).free > CACHE_BYTES else ""
         """What apt makes of our lists; apt itself sees whether it is still of them."""
         self._read: dict[frozenset[tuple[str, str]], Lists] = {}
 

@@ -22,7 +22,7 @@ extends_documentation_fragment:
 options:
   apt:
     description:
-      - Transactions to simulate, each by itself.
+      - Transactions to simulate. Several are one at first; where something is in its way, each is asked by itself.
     type: list
     elements: dict
     default: []

@@ -98,6 +98,8 @@ notes:
   - Where Ansible can't get to work on the host, the task fails, or the host is unreachable, as with any other module,
     and RV(checks) names the cause, V(become), V(python), V(remote_tmp), V(ssh) or V(reachable).
   - Root sees more than others do; see M(navilab.webui.host_info).
+  - Where Ansible feeds modules through a pipe, root keeps the compiled sources of what gathers facts in
+    C(/run/navilab.webui/sources), in check mode too. Nothing else is written by a plan.
 seealso:
   - module: navilab.webui.host_info
   - module: navilab.webui.host_lock

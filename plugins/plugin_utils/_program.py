@@ -19,12 +19,17 @@ from typing import Any
 
 KEPT = "/run/navilab.webui/sources"
 """Where a host keeps our sources, by their digest."""
+ROOM = 16 << 20
+"""Bytes that have to be free there: systemd needs them more."""
+UNUSED_S = 86400
+"""Seconds after which those of another version go."""
 _KNOWLEDGE = Path(__file__).resolve().parents[1] / "module_utils"
 _IMPORTED = re.compile(r"^ *from \.(?:(\w+) import| import ([\w, ]+))", re.MULTILINE)
 # Read from standard input, so the directory that it is started in would be looked through first, for __future__ too:
 # anybody's, for root.
 _PROGRAM = """import sys
 sys.path[:] = [path for path in sys.path if path not in ("", ".")]
+sys.dont_write_bytecode = True
 import base64, json, os, zlib
 from importlib.machinery import ModuleSpec
 
@@ -50,24 +55,40 @@ def unpacked():
     return json.loads(zlib.decompress(base64.b64decode("{packed}")))
 
 def keep(kept):
-    import shutil
+    import marshal, py_compile, shutil, time
     os.umask(0o022)
     new = "%s.%d" % (kept, os.getpid())
     try:
         os.makedirs(new + "/navilab_webui")
+        if shutil.disk_usage(new).free < {room}:
+            raise OSError("no room")
         for name, text in unpacked().items():
-            file = name.partition(".")[2] or "__init__"
-            with open("%s/navilab_webui/%s.py" % (new, file), "w", encoding="utf-8") as source:
+            file = "%s/navilab_webui/%s.py" % (new, name.partition(".")[2] or "__init__")
+            with open(file, "w", encoding="utf-8") as source:
                 source.write(text)
+            with open(py_compile.compile(file, doraise=True), "rb") as compiled:
+                marshal.loads(compiled.read()[16:])  # Python itself takes half a file for a whole one
         os.rename(new, kept)
-    except OSError:
+        home = os.path.dirname(kept)
+        for other in os.listdir(home):
+            if time.time() - os.stat(os.path.join(home, other)).st_mtime > {unused}:
+                shutil.rmtree(os.path.join(home, other))
+    except (OSError, EOFError, ValueError):
         shutil.rmtree(new, ignore_errors=True)
 
-kept = "{kept}"
-if os.geteuid() == 0 and not os.path.isdir(kept):
-    keep(kept)
-if os.geteuid() == 0 and os.path.isdir(kept):
-    sys.path.insert(0, kept)
+def kept(home):
+    if os.geteuid() != 0:
+        return False
+    if not os.path.isdir(home):
+        keep(home)
+    try:
+        os.utime(home)
+    except OSError:
+        return False
+    return True
+
+if kept("{kept}"):
+    sys.path.insert(0, "{kept}")
 else:
     sys.meta_path.insert(0, Sources(unpacked()))
 from navilab_webui._gather import gather
@@ -97,4 +118,4 @@ def program(arguments: Mapping[str, Any], kept: str = KEPT) -> bytes:
     given = base64.b64encode(json.dumps(dict(arguments), default=str).encode()).decode()
     packed = _packed()
     home = f"{kept}/{hashlib.sha256(packed.encode()).hexdigest()[:32]}"
-    return _PROGRAM.format(packed=packed, kept=home, arguments=given).encode()
+    return _PROGRAM.format(packed=packed, kept=home, room=ROOM, unused=UNUSED_S, arguments=given).encode()

@@ -391,6 +391,10 @@ def test_a_host_that_is_held_already(plan: Callable[..., Any], act: Callable[...
     assert act(HostLock, {}, after(held), answering)["calls"] == 0
     plan(["gpu_access"], after(held), apply=True)
     assert len(answering.locked) == 1, "neither asks again"
+    let_go = act(HostLock, {"state": "absent"}, after(held), answering)
+    assert not navilab(let_go)["held"]
+    act(HostLock, {}, after(let_go), answering)
+    assert [asked.get("state") for asked in answering.locked] == [None, "absent", None]
     assert "ansible_facts" not in act(HostLock, {}, {}, answering), "nobody has planned"
 
 

@@ -208,6 +208,14 @@ def test_an_archive_whose_lists_outlived_its_key(host: Host, tmp_path: Path) -> 
 
 
 @APT
+def test_no_room_for_a_cache(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_apt_simulate, "CACHE_BYTES", 1 << 60)
+    host.source()
+    assert host.ask("docker-ce")["removed"] == ["moby-engine"]
+    assert not list(_apt_simulate._box().path.glob("*.bin"))
+
+
+@APT
 def test_two_questions_are_asked_as_one(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unless something is in the way: then apt says to each what it is."""
     monkeypatch.setattr(_answers.Tree, "ask", lambda _tree, _question, live, *_more: live())
@@ -239,6 +247,8 @@ def test_questions_that_contradict_each_other_stay_apart() -> None:
     other: AptQuestion = {"install": ["b"], "sources": [{"path": "/x", "content": "2"}]}
     assert _answers._together([one, other]) is None
     assert _answers._together([one]) is None
+    gone: AptQuestion = {"install": ["b"], "sources": [{"path": "/y", "content": ""}]}
+    assert _answers._together([one, gone]) is None, "it is there while the other's packages come in"
     assert _answers._together([one, {**one, "install": ["b", "a"]}]) == {**one, "install": ["a", "b"]}
 
 

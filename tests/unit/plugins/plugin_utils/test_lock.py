@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -71,3 +72,18 @@ def test_a_run_says_who_it_is() -> None:
     mine = _lock.mine()
     assert mine["run"] == _lock.RUN and mine["who"].count("@") == 1
     assert mine["pid"] != os.getpid() and mine["start"] == _lock._start(mine["pid"])
+
+
+@pytest.mark.parametrize(
+    ("left", "lease", "lasts"),
+    [
+        (-100, 120, False),
+        (50, 120, False),
+        (110, 120, True),
+        (1600, 1800, True),
+        (1400, 1800, False),
+        (10700, 10800, True),
+    ],
+)
+def test_a_lock_is_renewed_in_time(left: float, lease: int, lasts: bool) -> None:
+    assert _lock.lasts(time.time() + left, lease) is lasts

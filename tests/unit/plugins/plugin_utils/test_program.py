@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import zlib
 from pathlib import Path
 from resource import RLIMIT_FSIZE, setrlimit
@@ -15,7 +16,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.navilab.webui.plugins.module_utils._gather import gather
+from ansible_collections.navilab.webui.plugins.plugin_utils import _program
 from ansible_collections.navilab.webui.plugins.plugin_utils._program import _packed, program
+
+
+def sources() -> dict[str, str]:
+    found: dict[str, str] = json.loads(zlib.decompress(base64.b64decode(_packed())))
+    return found
 
 
 def run(arguments: dict[str, Any], kept: Path, **more: Any) -> subprocess.CompletedProcess[bytes]:
@@ -65,11 +72,36 @@ def test_sources_are_kept_once(tmp_path: Path) -> None:
 
 
 @ROOT
-def test_a_full_disk(tmp_path: Path) -> None:
-    """A host that has no room for the sources tells what is wrong with it all the same."""
-    done = run({"root": str(tmp_path)}, tmp_path / "kept", preexec_fn=lambda: setrlimit(RLIMIT_FSIZE, (99, 99)))
-    assert not done.returncode, done.stderr.decode()
+@pytest.mark.parametrize("limit", [99, max(map(len, sources().values()))])
+def test_a_full_disk(tmp_path: Path, limit: int) -> None:
+    """A host that has no room for the sources, or for what they are compiled to, tells what is wrong with it."""
+    for _call in range(2):
+        done = run(
+            {"root": str(tmp_path)}, tmp_path / "kept", preexec_fn=lambda: setrlimit(RLIMIT_FSIZE, (limit, limit))
+        )
+        assert not done.returncode, done.stderr.decode()
+        assert not list((tmp_path / "kept").iterdir())
+
+
+@ROOT
+def test_little_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_program, "ROOM", 1 << 60)
+    assert not run({"root": str(tmp_path)}, tmp_path / "kept").returncode
     assert not list((tmp_path / "kept").iterdir())
+
+
+@ROOT
+def test_sources_that_nobody_uses_go(tmp_path: Path) -> None:
+    for name, age in (("old", 2 * _program.UNUSED_S), ("young", 60)):
+        (tmp_path / "kept" / name).mkdir(parents=True)
+        os.utime(tmp_path / "kept" / name, (time.time() - age,) * 2)
+    assert not run({"root": str(tmp_path)}, tmp_path / "kept").returncode
+    names = {path.name for path in (tmp_path / "kept").iterdir()}
+    assert len(names) == 2 and "young" in names
+    (ours,) = names - {"young"}
+    os.utime(tmp_path / "kept" / ours, (1e9, 1e9))
+    assert not run({"root": str(tmp_path)}, tmp_path / "kept").returncode
+    assert (tmp_path / "kept" / ours).stat().st_mtime > 1e9, "it is used"
 
 
 def test_traceback(kept: Path) -> None:
@@ -82,9 +114,8 @@ def test_traceback(kept: Path) -> None:
 
 def test_all_that_is_imported_travels() -> None:
     """However an import is written: the program finds them by an expression, for its speed."""
-    sources: dict[str, str] = json.loads(zlib.decompress(base64.b64decode(_packed())))
-    for source in sources.values():
+    for source in sources().values():
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.ImportFrom) and node.level:
                 names = [node.module.split(".")[0]] if node.module else [each.name for each in node.names]
-                assert {f"navilab_webui.{name}" for name in names} <= set(sources)
+                assert {f"navilab_webui.{name}" for name in names} <= set(sources())
