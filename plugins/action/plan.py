@@ -136,6 +136,7 @@ class ActionModule(HostAction):
             else _before(variables).get("offer"),
             "checks": shown(checks),
             "partial": arguments["partial"],
+            "removing": {setting["state"] for setting in settings.values() if "state" in setting} == {"absent"},
             "debs": f"{self._bundle['path']}/{debs}" if self._bundle else "",
             # All of the host's steps, not those of this call alone: a role may have run before the others are applied.
             "converged": not fact["due"] and not any(check["status"] == "failed" for check in checks),

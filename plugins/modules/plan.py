@@ -133,6 +133,7 @@ ansible_facts:
         - C(due) names the steps that have something to do or may get it, C(converged) tells that there is none and that
           no check failed.
         - C(debs) is the file on the controller with the host's packages, where all comes from a bundle.
+        - C(removing) tells whether all that was planned was to take something out.
         - C(held) tells whether this run holds the host.
         - C(checks) are those of the step V(verify), where nothing is to be done or O(apply) is set.
       type: dict

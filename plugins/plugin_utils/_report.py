@@ -123,7 +123,7 @@ class Change:
 @dataclass(frozen=True)
 class HostReport:
     """What is known of a host. `checks` is its last verification, `planned` whether a plan was asked for, `applied`
-    whether a step was begun, `cut` what of the webuis' work was ended, `rescued` what `conclude` found to have been
+    whether a step was begun, `removing` whether all that was planned was to take something out, `cut` what of the webuis' work was ended, `rescued` what `conclude` found to have been
     taken back."""
 
     name: str
@@ -131,6 +131,7 @@ class HostReport:
     planned: bool = False
     gathered: bool = False
     applied: bool = False
+    removing: bool = False
     selftested: bool = False
     plans: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     boards: tuple[str, ...] = ()
@@ -183,6 +184,9 @@ class HostReport:
             waived = sum(check["status"] == "waived" for check in self.checks)
             return ", ".join(["verified", *([f"{waived} waived"] if waived else []), *map(clean, self.reboot)])
         if self.gathered:
+            if self.removing:
+                due = any(plan.get("actions") for plan in self.plans.values())
+                return "removed" if self.applied else "planned, not removed" if due else "nothing to remove"
             return "applied, not verified" if self.applied else "planned, not verified"
         return f"lost: nothing came from it after: {self.step.task}" if self.step.task else "lost: nothing came from it"
 
@@ -344,6 +348,7 @@ def _with_plan(report: HostReport, kind: Kind, result: Mapping[str, Any]) -> Hos
             report,
             gathered=True,
             plans={**report.plans, **{name: _mapping(plan) for name, plan in plans.items()}},
+            removing=bool(state.get("removing")),
             boards=tuple(str(board.get("name")) for board in _mappings(state.get("boards"))),
             selftests=_selftests(state),
         )

@@ -383,6 +383,20 @@ def other(**changes: Any) -> dict[str, Any]:
     return {**lock, "since": 1.0, "seen": 2.0, "left_s": 600.0, **changes}
 
 
+@pytest.mark.parametrize(
+    ("steps", "absent", "removing"),
+    [
+        (["gpu_access", "reboot"], ["gpu_access"], True),
+        (["gpu_access", "firmware"], ["gpu_access"], False),
+        (["preflight", "reboot"], [], False),
+    ],
+)
+def test_what_is_about_taking_out(
+    plan: Callable[..., Any], steps: list[str], absent: list[str], removing: bool
+) -> None:
+    assert navilab(plan(steps, {f"{name}_state": "absent" for name in absent}))["removing"] is removing
+
+
 def test_a_host_that_is_held_already(plan: Callable[..., Any], act: Callable[..., Any], answering: Any) -> None:
     first = plan(["gpu_access"])
     held = act(HostLock, {}, after(first), answering)

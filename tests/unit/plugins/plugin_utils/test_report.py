@@ -53,6 +53,10 @@ DIED = {  # ansible-core 2.18's and 2.19's words
 AWAY = {"unreachable": True, "msg": "Task failed: Failed to connect to the host via ssh: port 22: Connection refused"}
 
 
+def removing(**state: Any) -> dict[str, Any]:
+    return {"ansible_facts": {"navilab": {"removing": True, **state}}}
+
+
 class TestResult:
     @pytest.mark.parametrize(
         ("report", "result"),
@@ -68,6 +72,9 @@ class TestResult:
                 host(("ok", {"ansible_facts": {"navilab": {"applied": ["x"]}}})),
                 "applied, not verified",
             ),
+            (host(("ok", removing(applied=["firmware"]))), "removed"),
+            (host(("ok", removing(plans={"firmware": {"actions": ["remove it"]}}))), "planned, not removed"),
+            (host(("ok", removing(plans={"firmware": {"actions": []}}))), "nothing to remove"),
             (host(("ok", planned(check("a"))), ("ok", planned())), "verified"),
             (host(("ok", planned(check("a"), check("b", "failed")))), "not verified: b"),
             (failing({"msg": "x", "checks": [check("user_exists", "failed")]}), "failed: user_exists"),
