@@ -298,7 +298,7 @@ def _fact(known: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, A
         "applied": known["applied"],
         "held": bool(known.get("held_until")),
         "interrupted": facts["dpkg"]["interrupted"],
-        "boards": [{key: board[key] for key in ("bdf", "name", "supported")} for board in facts["boards"]],
+        "boards": [{key: board[key] for key in ("bdf", "name", "vram_mib", "supported")} for board in facts["boards"]],
         "selftests": facts["records"].get("selftest") or {},
     }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: known
 short_description: Keep what an inventory groups hosts by, and no other fact
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - Keeps of each host two facts that M(navilab.webui.plan) sets. C(navilab_known) has the targets and the VRAM
     of its GPUs, and whether a reboot is due. C(navilab_verified) tells whether all checks passed; the callback

@@ -13,7 +13,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._builder import aske
 DOCUMENTATION = r"""
 name: _asked
 short_description: Find the lab's builder among hosts outside of a run
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - For playbooks/build.yml alone. Pure function; it reaches no host.
 positional: answers

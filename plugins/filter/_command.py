@@ -13,7 +13,7 @@ from ansible_collections.navilab.webui.plugins.module_utils._commands import com
 DOCUMENTATION = r"""
 name: _command
 short_description: Word the command that starts a playbook of this collection
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - For messages of this collection's roles. A checkout has the driver, an installed collection C(ansible-playbook).
 positional: tags

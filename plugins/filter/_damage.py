@@ -13,7 +13,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._damage import damag
 DOCUMENTATION = r"""
 name: _damage
 short_description: Find images that are damaged, by what came of their containers and of pulling them
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - Internal to the roles of this collection.
 positional: results

@@ -13,7 +13,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._image_settings impo
 DOCUMENTATION = r"""
 name: _image_settings
 short_description: Turn the image role's variables into what recipes are made from
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - Adds the content of the role's locks and the digests of its scripts, so that a change of them is another image.
   - Reads files on the controller; it reaches no host.

@@ -13,7 +13,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._damage import mendi
 DOCUMENTATION = r"""
 name: _mending
 short_description: Say which containers and images may go, so that damaged images can be pulled again
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - Our own containers that don't run, and images that nobody else's container uses.
   - Internal to the roles of this collection.

@@ -14,7 +14,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._steps._models impor
 DOCUMENTATION = r"""
 name: _model_entry
 short_description: Put together what several lists of models say about one
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - The first name, size and file on the controller, and all addresses in the order in which they come.
   - Its value may hold logins; it is for a task's argument alone.

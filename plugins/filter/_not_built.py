@@ -13,7 +13,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._builder import fail
 DOCUMENTATION = r"""
 name: _not_built
 short_description: Say why hosts that need an image get none
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - For playbooks/build.yml alone. Pure function; it reaches no host.
 positional: lab, mirror

@@ -13,7 +13,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._caller import calle
 DOCUMENTATION = r"""
 name: _or_caller
 short_description: A name, or who started this run of Ansible where it is empty
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - Under sudo, doas or pkexec that is the person who called it. Else it is the account that Ansible runs as, whatever
     C($USER) says.

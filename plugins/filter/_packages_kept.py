@@ -13,7 +13,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._packages import ref
 DOCUMENTATION = r"""
 name: _packages_kept
 short_description: Say which packages apt was kept from removing
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - Internal to the roles of this collection.
 positional: result

@@ -13,7 +13,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._builder import told
 DOCUMENTATION = r"""
 name: _told
 short_description: Say what the lab's builder has, for the plans of all hosts
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - For playbooks/build.yml alone. Pure function; it reaches no host.
 positional: external

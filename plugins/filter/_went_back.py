@@ -13,7 +13,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._went_back import we
 DOCUMENTATION = r"""
 name: _went_back
 short_description: Say why a host stays with the webui that it had
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - Makes a check a webui of what failed, of what came of going back, and of the old container's answer.
   - Internal to the roles of this collection.

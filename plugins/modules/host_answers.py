@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: host_answers
 short_description: Ask a host's own programs what they would say to an intended change
-version_added: "0.2.0"
+version_added: "0.1.0"
 author:
   - navilab.webui contributors (@navilab)
 description:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: host_lock
 short_description: Hold a host for this run of Ansible, or let it go
-version_added: "0.2.0"
+version_added: "0.1.0"
 author:
   - navilab.webui contributors (@navilab)
 description:

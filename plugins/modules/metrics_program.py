@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: metrics_program
 short_description: Put the program that writes a host's metrics there
-version_added: "0.2.0"
+version_added: "0.1.0"
 author:
   - navilab.webui contributors (@navilab)
 description:

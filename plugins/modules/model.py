@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: model
 short_description: Have a large file with a known checksum, fetched once and never half
-version_added: "0.2.0"
+version_added: "0.1.0"
 author:
   - navilab.webui contributors (@navilab)
 description:

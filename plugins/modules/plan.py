@@ -18,8 +18,8 @@ description:
     pulled, and makes one plan a step.
   - Facts that an earlier task of the same run gathered are used again, where they are no older than ten minutes, hold
     what is wanted, and no step has been applied since that changes what the plan is made from.
-  - With the variable C(navilab_recorded), the path of a recording of M(navilab.webui.record) on the controller, that is
-    judged in place of the host, to which no connection is made. What only the host itself knows is told as unknown. The
+  - The variable C(navilab_recorded) is the path of a recording of M(navilab.webui.record) on the controller, which is
+    evaluated in place of the host; no connection is made then. What only the host itself knows is told as unknown. The
     settings that it was recorded under are used, and the host's own variables before them.
   - Fails with all problems of the host together. Each is a check with its evidence and its remedy.
   - This is an action plugin; the plans are made on the controller.

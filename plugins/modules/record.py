@@ -7,8 +7,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: record
-short_description: Record a host in a small archive that can be judged on another machine
-version_added: "0.2.0"
+short_description: Record a host in a small archive that can be evaluated on another machine
+version_added: "0.1.0"
 author:
   - navilab.webui contributors (@navilab)
 description:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: webui_swap
 short_description: Let one webui's container take another one's place, or bring the old one back
-version_added: "0.2.0"
+version_added: "0.1.0"
 author:
   - navilab.webui contributors (@navilab)
 description:

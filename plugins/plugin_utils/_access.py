@@ -110,13 +110,13 @@ _WAYS: Mapping[str, tuple[_Way, ...]] = {
     "remote_tmp": (
         _Way(
             r"No space left on device|Disk quota exceeded|No usable temporary directory|Errno (?:28|122)\b",
-            "make room on the host for the account that Ansible logs in with and for root (`df -h /tmp ~; df -i /tmp "
+            "make space on the host for the account that Ansible logs in with and for root (`df -h /tmp ~; df -i /tmp "
             "~` names what is full)",
         ),
         _Way(
             r"Failed to create temporary directory|failed to resolve remote temporary directory|Read-only file system|"
             r"failed to transfer (?:file|the file)|Errno 30\b",
-            "let the account that Ansible logs in with write its home (it must exist, with room and not read-only), or "
+            "let the account that Ansible logs in with write its home (it must exist, with space and not read-only), or "
             "name a directory of its own in ansible_remote_tmp: /var/tmp/ansible-ACCOUNT",
         ),
         _Way(
@@ -144,7 +144,7 @@ _WAYS: Mapping[str, tuple[_Way, ...]] = {
     "ssh": (
         _Way(
             r"HOST IDENTIFICATION HAS CHANGED|Offending \S+ key|Host key for \S+ has changed",
-            "where the host was installed anew, compare the new key's fingerprint at its console (ssh-keygen -lf "
+            "where the host was installed again, compare the new key's fingerprint at its console (ssh-keygen -lf "
             "/etc/ssh/ssh_host_ed25519_key.pub), then take the old one out with ssh-keygen -R and log in once by ssh; "
             "else another machine answers in its place",
         ),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -36,6 +37,8 @@ IDS = 3
 """So many failed checks are named in a cell."""
 WIDTH = 60
 """So many characters of a message fit into a cell."""
+EVIDENCE = 24
+"""Columns that are enough for a check's evidence."""
 TAIL = 15
 """So many last lines of what a program printed hold its cause."""
 
@@ -83,6 +86,14 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Board:
+    """A GPU of a host, whether a webui has it or not."""
+
+    name: str
+    vram_mib: int | None
+
+
+@dataclass(frozen=True)
 class Instance:
     """A webui as its plan has it. `untested` says why its self-test was left out, `aside` is an image that it would
     have but for what happened with it on its host."""
@@ -123,8 +134,8 @@ class Change:
 @dataclass(frozen=True)
 class HostReport:
     """What is known of a host. `checks` is its last verification, `planned` whether a plan was asked for, `applied`
-    whether a step was begun, `removing` whether all that was planned was to take something out, `cut` what of the webuis' work was ended, `rescued` what `conclude` found to have been
-    taken back."""
+    whether a step was begun, `removing` whether all that was planned was to take something out, `cut` what of the
+    webuis' work was ended, `rescued` what `conclude` found to have been taken back."""
 
     name: str
     step: Step = field(default_factory=Step)
@@ -134,7 +145,7 @@ class HostReport:
     removing: bool = False
     selftested: bool = False
     plans: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    boards: tuple[str, ...] = ()
+    boards: tuple[Board, ...] = ()
     instances: tuple[Instance, ...] = ()
     selftests: tuple[Selftest, ...] = ()
     changes: tuple[Change, ...] = ()
@@ -299,17 +310,20 @@ def selftest_table(reports: Iterable[HostReport], width: int | None = None) -> s
 
 
 def checks_table(reports: Iterable[HostReport], width: int | None = None) -> str:
-    """One row a check, whole."""
+    """One row a check, whole; on a terminal the evidence goes on below itself."""
+    rows: list[tuple[str, ...]] = [CHECKS_HEADER]
+    rows += [
+        (report.name, check["id"], check["status"], check["reason"] or check["evidence"])
+        for report in reports
+        for check in report.all_checks
+    ]
+    cells = [tuple(map(clean, row)) for row in rows]
+    left = (width or 0) - sum(max(map(len, column)) + 2 for column in list(zip(*cells))[:-1])
+    if left < EVIDENCE:
+        return _lay_out(cells, width)
+    wrapped = [(row[:-1], textwrap.wrap(row[-1], left) or [""]) for row in cells]
     return _lay_out(
-        [
-            CHECKS_HEADER,
-            *(
-                (report.name, clean(check["id"]), check["status"], clean(check["reason"] or check["evidence"]))
-                for report in reports
-                for check in report.all_checks
-            ),
-        ],
-        width,
+        [(*(first if not n else [""] * 3), line) for first, lines in wrapped for n, line in enumerate(lines)]
     )
 
 
@@ -337,7 +351,7 @@ def text_of(value: object) -> str:
 
 def _with_plan(report: HostReport, kind: Kind, result: Mapping[str, Any]) -> HostReport:
     state = _mapping(_mapping(result.get("ansible_facts")).get("navilab"))
-    plans = _mapping(state.get("plans"))
+    plans, boards = _mapping(state.get("plans")), _mappings(state.get("boards"))
     partial = bool(state.get("partial"))  # checks in the middle of a run are no verification
     stated = () if partial else _checks(state.get("checks"))
     checks = stated or (() if partial else _checks(result.get("checks")))
@@ -349,13 +363,14 @@ def _with_plan(report: HostReport, kind: Kind, result: Mapping[str, Any]) -> Hos
             gathered=True,
             plans={**report.plans, **{name: _mapping(plan) for name, plan in plans.items()}},
             removing=bool(state.get("removing")),
-            boards=tuple(str(board.get("name")) for board in _mappings(state.get("boards"))),
+            boards=tuple(Board(str(each.get("name")), _whole(each.get("vram_mib"))) for each in boards),
             selftests=_selftests(state),
         )
     if serves := _mappings(result.get("serves")):  # of a plan that failed, which takes no facts along
         report = replace(
             report,
-            boards=report.boards or tuple(str(each.get("board_name")) for each in serves),
+            boards=report.boards
+            or tuple(Board(str(each.get("board_name")), _whole(each.get("vram_mib"))) for each in serves),
             instances=tuple(_instance(each) for each in serves if each.get("name")) or report.instances,
         )
     if "webui" in plans:
@@ -502,18 +517,24 @@ def _change_rows(changes: Iterable[tuple[str, Change]]) -> list[tuple[str, ...]]
 
 def _rows(report: HostReport) -> list[tuple[str, ...]]:
     if not report.instances:
-        return [(report.name, ", ".join(report.boards) or "-", "-", "-", "-", report.result)]
+        names = ", ".join(board.name for board in report.boards)
+        vram = ", ".join(_vram(board.vram_mib) for board in report.boards)
+        return [(report.name, names or "-", vram or "-", "-", "-", report.result)]
     return [
         (
             report.name,
             instance.board,
-            f"{instance.vram_mib} MiB" if instance.vram_mib else "-",
+            _vram(instance.vram_mib),
             instance.profile,
             instance.url if report.verified else "-",
             report.result,
         )
         for instance in report.instances
     ]
+
+
+def _vram(mib: int | None) -> str:
+    return f"{mib} MiB" if mib else "-"
 
 
 def _selftest_rows(report: HostReport) -> list[tuple[str, ...]]:

@@ -36,6 +36,8 @@ RENAMED = dict.fromkeys(
 """Variables that are gone, and what took their place."""
 LAB = "navilab_lab_"
 """So begin the variables of the embedded lab's own hosts."""
+FACTS = ("navilab_known", "navilab_verified")
+"""What a plan leaves of a host for an inventory."""
 PLAYBOOKS = ("navilab_serial", "navilab_max_fail_percentage", "navilab_recorded", "navilab_record_path", "navilab_lab")
 """Variables of the playbooks, which no role has."""
 
@@ -201,12 +203,26 @@ def _peers(
 def misspelt(names: Iterable[str]) -> list[str]:
     """Variables that begin as ours do and are almost one of ours, with what was probably meant. Others may have names
     of their own that begin so."""
+    return [f"{name} is no variable of this collection: {near} is" for name, near in _strange(names, 0.87) if near]
+
+
+def unknown(names: Iterable[str]) -> list[str]:
+    """Every variable that begins as ours do and is none, for who asks what may be wrong."""
+    return [
+        f"{name} is no variable of this collection" + (f"; did you mean {near}?" if near else ", though it begins so")
+        for name, near in _strange(names, 0.7)
+    ]
+
+
+def _strange(names: Iterable[str], cutoff: float) -> list[tuple[str, str]]:
+    """Those that begin as ours do and are none, each with the nearest of ours, "" where none is near."""
     ours = [*DEFAULTS, *PLAYBOOKS, *(key for role in KNOWN.values() for key in role.specs)]
     prefixes = tuple(role.prefix for role in KNOWN.values())
-    strange = sorted({name for name in names if name.startswith(prefixes)}.difference(ours, RENAMED))
-    strange = [name for name in strange if not name.startswith(LAB)]
-    meant = {name: difflib.get_close_matches(name, ours, n=1, cutoff=0.87) for name in strange}
-    return [f"{name} is no variable of this collection: {near[0]} is" for name, near in meant.items() if near]
+    strange = sorted({name for name in names if name.startswith(prefixes)}.difference(ours, RENAMED, FACTS))
+    near = {
+        name: difflib.get_close_matches(name, ours, n=1, cutoff=cutoff) for name in strange if not name.startswith(LAB)
+    }
+    return [(name, found[0] if found else "") for name, found in near.items()]
 
 
 def _misfits(key: str, value: Any, spec: Mapping[str, Any]) -> list[Check]:

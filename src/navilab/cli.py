@@ -48,6 +48,8 @@ PAGE = {
 }
 """The commands as --help groups them."""
 REPORTED = ("site", "verify")
+TAGGED = ("site", "remove")
+"""Commands whose playbook has tags."""
 JUDGES = ("plan", "verify")
 """Commands that change nothing, for which a recording does."""
 VARIABLE = "navilab_recorded"
@@ -57,7 +59,10 @@ all:
     ansible_connection: local
     ansible_become: false
   hosts:"""
-RECORD = ("playbooks/record.yml", "record a host in a small archive, without personal details, to be judged elsewhere")
+RECORD = (
+    "playbooks/record.yml",
+    "record a host in a small archive, without personal details, to be evaluated elsewhere",
+)
 BUILD = ("playbooks/image.yml", "build the webui's image of each wanted profile and publish it")
 EXIT_CODES = "exit codes:\n" + "\n".join(f"  {code.value:>3}  {code.meaning}" for code in Exit)
 
@@ -185,10 +190,10 @@ def _add_playbook(commands: Any, name: str, playbook: str, purpose: str) -> None
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_playbook_options(command)
+    _add_playbook_options(command, tags=name in TAGGED, changes=name != "record")
     if name in JUDGES:
         command.add_argument("--recorded", nargs="+", action="extend", type=_path, default=[], metavar="FILE",
-            help="recordings (navilab record), judged in place of hosts, without an inventory")  # fmt: skip
+            help="recordings (navilab record), evaluated in place of hosts, without an inventory")  # fmt: skip
     if name in REPORTED:
         command.add_argument("--report", type=_path, metavar="PATH",
             help="write a page about this run there, and its JSON beside it")  # fmt: skip
@@ -217,9 +222,10 @@ def _add_record(commands: Any) -> None:
 
 
 def _record(arguments: argparse.Namespace) -> int:
+    again = _again(arguments)
     arguments.limit = f"{arguments.limit}:&{arguments.host}" if arguments.limit else arguments.host
     arguments.extra_vars.append(json.dumps({"navilab_record_path": str(arguments.output.absolute())}))
-    return run_playbook(arguments)
+    return run_playbook(arguments, again)
 
 
 def _add_report(commands: Any) -> None:
@@ -252,6 +258,7 @@ def _add_inventory(commands: Any) -> None:
     check = words.add_parser("check", help=purpose, description=purpose)
     check.add_argument("-i", "--inventory", action="append", default=[], metavar="PATH",
         help="inventory (default: inventory/lab, else inventory/sim while the embedded lab is up)")  # fmt: skip
+    _add_vault_options(check)
     check.add_argument("--json", action="store_true", help="as JSON: a list of what is wrong")
     check.set_defaults(run=_check_inventory)
 
@@ -273,7 +280,9 @@ def _init(_arguments: argparse.Namespace) -> int:
 def _check_inventory(arguments: argparse.Namespace) -> int:
     from navilab import inventory
 
-    wrong = inventory.check(arguments.inventory or [str(default_inventory())])
+    vault = [f"--vault-password-file={path}" for path in arguments.vault_password_file]
+    vault += ["--ask-vault-pass"] * arguments.ask_vault_pass  # which asks on the terminal itself
+    wrong = inventory.check(arguments.inventory or [str(default_inventory())], vault)
     print(json.dumps(wrong, indent=2) if arguments.json else "\n".join(wrong) or "nothing wrong was found")
     return Exit.FAILED if wrong else Exit.OK
 
@@ -300,7 +309,7 @@ def _add_image(commands: Any) -> None:
     _add_playbook(words, "build", *BUILD)
     purpose = "show what it weighs, by layer and by package, against the original's"
     inspect = words.add_parser("inspect", help=purpose, description=purpose)
-    inspect.add_argument("image", help="reference in the Docker Engine, e.g. navilab/webui:cpu")
+    inspect.add_argument("image", metavar="IMAGE", help="reference in the Docker Engine, e.g. navilab/webui:cpu")
     inspect.add_argument("--json", action="store_true", help="as JSON")
     inspect.set_defaults(run=_inspect_image)
 
@@ -334,15 +343,27 @@ def _completion(arguments: argparse.Namespace) -> int:
 
 
 def _again(arguments: argparse.Namespace) -> str:
-    """The command that goes on where this one was interrupted, for the same hosts."""
-    sudo = ["sudo"] if os.environ.get("SUDO_USER") else []
-    named = [word for each in arguments.inventory or [] for word in ("-i", each)]
-    return shlex.join([*sudo, "./navilab", *arguments.command.split(), *named])
+    """The command that goes on where this one was interrupted, for the same hosts and with the same options; what may
+    be a secret is left for the reader to add."""
+    words = ["sudo"] if os.environ.get("SUDO_USER") else []
+    words += ["./navilab", *arguments.command.split()]
+    if host := getattr(arguments, "host", None):
+        words.append(host)
+    for option, name in (("-i", "inventory"), ("-t", "tags"), ("--skip-tags", "skip_tags")):
+        words += [word for each in getattr(arguments, name) for word in (option, each)]
+    for option, name in (("-l", "limit"), ("-f", "forks"), ("--report", "report"), ("-o", "output")):
+        if getattr(arguments, name, None) is not None:
+            words += [option, str(getattr(arguments, name))]
+    for option, name in (("-C", "check"), ("-D", "diff"), ("-K", "ask_become_pass"), ("-J", "ask_vault_pass")):
+        words += [option] * getattr(arguments, name)
+    words += [word for path in arguments.vault_password_file for word in ("--vault-password-file", path)]
+    words += ["--recorded", *map(str, arguments.recorded)] if arguments.recorded else []
+    return shlex.join(words) + " -e ..." * bool(arguments.extra_vars)
 
 
-def run_playbook(arguments: argparse.Namespace) -> int:
+def run_playbook(arguments: argparse.Namespace, again: str = "") -> int:
     """site, verify, selftest, upgrade, rollback, plan, remove, image build."""
-    again = _again(arguments)
+    again = again or _again(arguments)
     with TemporaryDirectory(prefix="navilab-") as scratch:
         if arguments.recorded:
             arguments.inventory = [str(recorded_inventory(arguments.recorded, arguments.inventory, Path(scratch)))]
@@ -365,7 +386,7 @@ def run_playbook(arguments: argparse.Namespace) -> int:
 
 
 def recorded_inventory(recordings: Sequence[Path], inventories: Sequence[str], scratch: Path) -> Path:
-    """An inventory with a host for each recording, named after its file, that this machine judges by itself."""
+    """An inventory with a host for each recording, named after its file, that this machine evaluates by itself."""
     if inventories:
         raise UsageError("--recorded takes no inventory: each file is a host; set variables with -e")
     hosts: dict[str, Path] = {}
@@ -456,19 +477,27 @@ def document(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _add_playbook_options(command: argparse.ArgumentParser) -> None:
+def _add_playbook_options(command: argparse.ArgumentParser, tags: bool, changes: bool) -> None:
+    """ansible-playbook's own, but for those that would do nothing here."""
     add = command.add_argument
+    command.set_defaults(tags=[], skip_tags=[], check=False, diff=False)
     add("-i", "--inventory", action="append", default=[], metavar="PATH",
         help="inventory (default: inventory/lab, else inventory/sim while the embedded lab is up)")  # fmt: skip
     add("-l", "--limit", metavar="PATTERN", help="only these hosts")
-    add("-t", "--tags", action="append", default=[], help="only what is tagged so")
-    add("--skip-tags", action="append", default=[], metavar="TAGS", help="all but what is tagged so")
-    add("-C", "--check", action="store_true", help="change nothing, say what would change")
-    add("-D", "--diff", action="store_true", help="show the differences in files")
+    if tags:
+        add("-t", "--tags", action="append", default=[], help="only what is tagged so")
+        add("--skip-tags", action="append", default=[], metavar="TAGS", help="all but what is tagged so")
+    if changes:
+        add("-C", "--check", action="store_true", help="change nothing, say what would change")
+        add("-D", "--diff", action="store_true", help="show the differences in files")
     add("-e", "--extra-vars", action="append", default=[], metavar="VARS", help="key=value, YAML, JSON or @file")
     add("-K", "--ask-become-pass", action="store_true", help="ask for the password of sudo")
+    _add_vault_options(command)
+    add("-f", "--forks", type=int, metavar="N", help="hosts at a time")
+    add("-v", "--verbose", action="count", default=0, help="Ansible's own output instead of the table (-vvv: more)")
+
+
+def _add_vault_options(command: argparse.ArgumentParser) -> None:
     vault = command.add_mutually_exclusive_group()
     vault.add_argument("-J", "--ask-vault-pass", action="store_true", help="ask for the password of the vault")
     vault.add_argument("--vault-password-file", action="append", default=[], metavar="PATH", help="or read it there")
-    add("-f", "--forks", type=int, metavar="N", help="hosts at a time")
-    add("-v", "--verbose", action="count", default=0, help="Ansible's own output instead of the table (-vvv: more)")

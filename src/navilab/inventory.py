@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import ipaddress
 import itertools
 import json
 import os
@@ -22,6 +23,7 @@ from navilab.run import ROOT, environment
 
 EXAMPLE = ROOT / "inventory" / "lab.example"
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:]+")
+GPU_GROUP = re.compile(r"gfx\d+|vram_\d+g")
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_.-]*")
 HOSTS = """\
 ---
@@ -81,6 +83,8 @@ def _bad_machines(answer: str) -> str:
 def _bad_account(answer: str) -> str:
     if answer == "root":
         return "an account of a person is needed, who owns the webui's data; it is not root's"
+    if not answer:
+        return "an account is needed"
     return "" if ACCOUNT.fullmatch(answer) else f"{answer} is no name of an account"
 
 
@@ -101,23 +105,38 @@ def _host(machine: str, names: Iterator[str]) -> str:
 # -- what is wrong with one -------------------------------------------------------------------------------------------
 
 
-def check(inventories: Iterable[str]) -> list[str]:
-    """What is wrong, a line each; ansible-inventory reads the files, and says what it can't read."""
+def check(inventories: Iterable[str], options: Iterable[str] = ()) -> list[str]:
+    """What is wrong, a line each; ansible-inventory reads the files, with `options` of its own, and says what it can't
+    read."""
     words = [f"--inventory={path}" for path in inventories]
     surroundings = {**os.environ, **environment(os.environ)}
-    command = ["ansible-inventory", "--list", *words]
+    command = ["ansible-inventory", "--list", *words, *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=surroundings)
     if done.returncode:
         return [clean(line) for line in done.stderr.splitlines() if line.strip()] or ["ansible-inventory failed"]
-    hosts: dict[str, Mapping[str, Any]] = json.loads(done.stdout).get("_meta", {}).get("hostvars", {})
+    document = json.loads(done.stdout)
+    groups = {name: group.get("hosts", []) for name, group in document.items() if name != "_meta"}
+    known = document.get("_meta", {}).get("hostvars", {})
+    names = dict.fromkeys(
+        host for each in groups.values() for host in each
+    )  # one without variables is in no other list
+    hosts: dict[str, Mapping[str, Any]] = {name: known.get(name, {}) for name in [*known, *names]}
     warnings = [clean(line.removeprefix("[WARNING]: ")) for line in done.stderr.splitlines() if "[WARNING]" in line]
     if not hosts:
         return [*warnings, "it has no host"]
-    return [*warnings, *_twice(hosts), *_misspelt(hosts), *_unknown_names(hosts)]
+    return [*warnings, *_twice(hosts), *_misspelt(hosts), *_unknown_names(hosts), *_contradicted(hosts, groups)]
 
 
 def _address(name: str, variables: Mapping[str, Any]) -> str:
     return str(variables.get("ansible_host") or name)
+
+
+def _same(address: str) -> str:
+    """One text for all that an address can be written as."""
+    try:
+        return ipaddress.ip_address("127.0.0.1" if address == "localhost" else address).compressed
+    except ValueError:
+        return address.lower()
 
 
 def _twice(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -125,7 +144,8 @@ def _twice(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     found: dict[tuple[str, str], list[str]] = {}
     for name, variables in hosts.items():
         if variables.get("ansible_connection") != "local":
-            found.setdefault((_address(name, variables), str(variables.get("ansible_port") or 22)), []).append(name)
+            place = (_same(_address(name, variables)), str(variables.get("ansible_port") or 22))
+            found.setdefault(place, []).append(name)
     return [
         f"{', '.join(names)} have one address, {address} port {port}: a run would provision it several times at once"
         for (address, port), names in found.items()
@@ -134,10 +154,10 @@ def _twice(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _misspelt(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Variables that are almost ours, each with the hosts that have it."""
+    """Variables that begin as ours do and are none, each with the hosts that have it."""
     found: dict[str, list[str]] = {}
     for name, variables in hosts.items():
-        for line in _variables.misspelt(variables):
+        for line in _variables.unknown(variables):
             found.setdefault(line, []).append(name)
     return [f"{line} (of {_some(names)})" for line, names in found.items()]
 
@@ -156,6 +176,31 @@ def _unknown_names(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
                 f"{name}: {address} has no address here ({error.strerror}); an alias of ~/.ssh/config may have one"
             )
     return found
+
+
+def _contradicted(hosts: Mapping[str, Mapping[str, Any]], groups: Mapping[str, Iterable[str]]) -> list[str]:
+    """What the inventory says of a host's GPUs, and its last plan found otherwise."""
+    found = []
+    for name, variables in hosts.items():
+        if not (known := variables.get("navilab_known")):
+            continue
+        targets = sorted(map(_plain, known.get("gfx_targets", [])))
+        seen = {*targets, *(f"vram_{size}g" for size in known.get("vram_gib", []))}
+        said = ", ".join(sorted(seen)) or "no supported GPU"
+        mine = [group for group in groups if name in groups[group] and GPU_GROUP.fullmatch(group)]
+        found += [f"{name}: it is in {group}, and its last plan found {said}" for group in mine if group not in seen]
+        wanted, more = variables.get("webui_profile"), variables.get("webui_profiles_extra") or {}
+        profile = {**_variables.KNOWN["webui"].constants["webui_profiles"], **more}.get(wanted) or {}
+        code = profile.get("gfx_targets") or []
+        if code and not {*code} & {*targets}:
+            has = f"has code for {', '.join(map(_plain, code))}"
+            found.append(f"{name}: webui_profile {wanted} {has}, and its last plan found {said}")
+    return found
+
+
+def _plain(value: Any) -> str:
+    """A text that Ansible marks as no template, as ansible-inventory prints it."""
+    return str(value.get("__ansible_unsafe", "")) if isinstance(value, Mapping) else str(value)
 
 
 def _some(names: list[str], most: int = 3) -> str:

@@ -243,7 +243,14 @@ def test_a_reader_who_has_enough_is_no_error() -> None:
     [
         (["site"], "", "./navilab site"),
         (["site", "-i", "inventory/localhost.yml", "-e", "webui_password=x"], "me",
-         "sudo ./navilab site -i inventory/localhost.yml"),
+         "sudo ./navilab site -i inventory/localhost.yml -e ..."),
+        (["remove", "-l", "node01", "-i", "x", "-t", "webui"], "", "./navilab remove -i x -t webui -l node01"),
+        (["site", "-C", "-D", "-K", "-f", "3", "--skip-tags", "gateway"], "",
+         "./navilab site --skip-tags gateway -f 3 -C -D -K"),
+        (["site", "--vault-password-file", "v", "--report", "r.html"], "",
+         "./navilab site --report r.html --vault-password-file v"),
+        (["plan", "--recorded", "a.tar.gz", "b"], "", "./navilab plan --recorded a.tar.gz b"),
+        (["record", "node1", "-o", "x.tar.gz"], "", "./navilab record node1 -o x.tar.gz"),
         (["image", "build", "-i", "a b"], "", "./navilab image build -i 'a b'"),
     ],
 )  # fmt: skip

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,7 +47,16 @@ def test_an_address_takes_no_name_that_is_given(tmp_path: Path, monkeypatch: pyt
     [
         ("a: {ansible_host: 192.0.2.1}\n    b: {ansible_host: 192.0.2.1}", "a, b have one address"),
         ("a: {ansible_host: 192.0.2.1}\n    b: {ansible_host: 192.0.2.1, ansible_port: 2222}", ""),
-        ("a: {ansible_host: 192.0.2.1, webui_prot: 8000}", "webui_port is (of a)"),
+        ("a: {ansible_host: 192.0.2.1, webui_prot: 8000}", "did you mean webui_port? (of a)"),
+        (
+            "a: {ansible_host: 192.0.2.1, webui_zzzzzzzzzz: 1}",
+            "webui_zzzzzzzzzz is no variable of this collection, though",
+        ),
+        ("nowhere.invalid:", "nowhere.invalid has no address here"),  # which has no variable
+        (
+            'a: {ansible_host: "2001:db8::1"}\n    b: {ansible_host: "2001:DB8:0::1"}',
+            "a, b have one address, 2001:db8::1",
+        ),
         ("a: {ansible_host: nowhere.invalid}", "nowhere.invalid has no address here"),
         ("localhost: {ansible_connection: local}", ""),
     ],
@@ -61,3 +73,31 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
     path = tmp_path / "hosts.yml"
     path.write_text("lab: [", encoding="utf-8")
     assert inventory.check([str(path)])
+
+
+def test_what_the_last_plan_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A profile or a group of the user's against the host's GPUs, as a plan has left them."""
+    known = {"navilab_known": {"gfx_targets": ["gfx1010"], "vram_gib": [8], "needs_reboot": False}}
+    (tmp_path / "known").mkdir()
+    for host in ("a", "b"):
+        (tmp_path / "known" / host).write_text(json.dumps(known), encoding="utf-8")
+    monkeypatch.setenv("ANSIBLE_CACHE_PLUGIN_CONNECTION", str(tmp_path / "known"))
+    path = tmp_path / "hosts.yml"
+    hosts = {name: {"ansible_host": f"192.0.2.{n}", "webui_profile": "setsoft-pt2"} for n, name in enumerate("abc")}
+    hosts["b"]["webui_profile"] = "rocm7"
+    groups = {"lab": {"hosts": hosts}, "gfx1012": {"hosts": {"b": None}}, "vram_8g": {"hosts": {"a": None}}}
+    path.write_text(yaml.safe_dump(groups), encoding="utf-8")
+    assert inventory.check([str(path)]) == [
+        "a: webui_profile setsoft-pt2 has code for gfx1012, and its last plan found gfx1010, vram_8g",
+        "b: it is in gfx1012, and its last plan found gfx1010, vram_8g",
+    ]
+
+
+def test_a_vault_and_its_password(tmp_path: Path) -> None:
+    secret, path = tmp_path / "password", tmp_path / "hosts.yml"
+    secret.write_text("s\n", encoding="utf-8")
+    path.write_text("lab: {hosts: {a: {ansible_host: 192.0.2.1}}}\n", encoding="utf-8")
+    vault = [sys.executable, "-m", "ansible", "vault", "encrypt", "--vault-password-file", str(secret), str(path)]
+    subprocess.run(vault, check=True, capture_output=True)
+    assert inventory.check([str(path)])
+    assert inventory.check([str(path)], [f"--vault-password-file={secret}"]) == []

@@ -230,6 +230,22 @@ class TestTable:
         assert gone.startswith("gone") and "lost" in gone
         assert good.index("verified") == bad.index("failed") == gone.index("lost") == header.index("RESULT")
 
+    def test_a_host_that_is_not_verified_has_its_boards(self) -> None:
+        facts = {"boards": [{"name": "Vega", "vram_mib": 8176}, {"name": "Navi"}]}
+        report = host(
+            ("ok", {"ansible_facts": {"navilab": facts}}), ("failed", {"checks": [check("a", "failed")]}), failures=1
+        )
+        assert "Vega, Navi  8176 MiB, -  " in _report.table([report])
+
+    def test_long_evidence_goes_on_below_itself(self) -> None:
+        report = host(("ok", planned(check("a"), check("kfd_open", evidence="word " * 20), check("b"))))
+        wide, narrow = (_report.checks_table([report], width).splitlines() for width in (60, 30))
+        assert all(len(line) <= 60 for line in wide)
+        assert wide[1].split() == ["h", "a", "ok", "seen"]
+        assert wide[2].startswith("h     kfd_open  ok      word")
+        assert wide[3].startswith(" " * 24 + "word") and wide[-1].split() == ["h", "b", "ok", "seen"]
+        assert narrow[1] == "  CHECK     a", "a block a row where there is too little space"
+
     def test_a_plan_that_failed_says_what_the_host_has(self) -> None:
         problem = {"checks": [check("disk_space", "failed")]}
         webui = failing({**problem, "serves": [{"name": "webui", "bdf": "0a", **INSTANCE}]}, name="webui")
