@@ -116,8 +116,8 @@ _WAYS: Mapping[str, tuple[_Way, ...]] = {
         _Way(
             r"Failed to create temporary directory|failed to resolve remote temporary directory|Read-only file system|"
             r"failed to transfer (?:file|the file)|Errno 30\b",
-            "let the account that Ansible logs in with write its home (it must exist, with space and not read-only), or "
-            "name a directory of its own in ansible_remote_tmp: /var/tmp/ansible-ACCOUNT",
+            "let the account that Ansible logs in with write its home (it must exist, with space and not read-only), "
+            "or name a directory of its own in ansible_remote_tmp: /var/tmp/ansible-ACCOUNT",
         ),
         _Way(
             r"Failed to (?:set (?:permissions|file mode)|change ownership)|ansible-tmp-\S*['\"]?: .*Permission denied|"

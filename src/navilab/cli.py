@@ -4,6 +4,7 @@ of a run that has ended, `navilab image` is about the webui's image, `navilab la
 from __future__ import annotations
 
 import argparse
+import difflib
 import getpass
 import itertools
 import json
@@ -71,6 +72,16 @@ class UsageError(Exception):
     """The command can't be carried out as it was given."""
 
 
+class Help(argparse.HelpFormatter):
+    """Lines of a description stay lines, and none is longer than the terminal."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(
+            textwrap.fill(line, width, subsequent_indent=" " * (len(line) - len(line.lstrip(" 0123456789"))))
+            for line in text.splitlines()
+        )
+
+
 class Parser(argparse.ArgumentParser):
     """argparse with the exit code of sysexits.h: 2 means a failed host here."""
 
@@ -97,6 +108,9 @@ class Parser(argparse.ArgumentParser):
         return Exit.USAGE
 
     def error(self, message: str) -> NoReturn:
+        if self.commands and (wrong := re.search(r"invalid choice: '([^']*)'", message)):
+            near = difflib.get_close_matches(wrong[1], self.commands.choices, n=1)
+            message = f"there is no command '{wrong[1]}'" + (f"; did you mean {near[0]}?" if near else "")
         self.print_usage(sys.stderr)
         self.exit(Exit.USAGE, f"{self.prog}: {message}\n")
 
@@ -127,7 +141,9 @@ class TopParser(Parser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out a command line; the exit code, which --help explains."""
-    words = sys.argv[1:] if argv is None else argv
+    words = [*(sys.argv[1:] if argv is None else argv)]
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
     top = parser()
     arguments, unknown = top.parse_known_args(words)
     if unknown:  # argparse would show the usage of the whole
@@ -188,7 +204,7 @@ def _add_playbook(commands: Any, name: str, playbook: str, purpose: str) -> None
         help=purpose,
         description=f"{purpose} (runs {playbook} with ansible-playbook; the options mean the same there)",
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     _add_playbook_options(command, tags=name in TAGGED, changes=name != "record")
     if name in JUDGES:
@@ -325,7 +341,7 @@ def _add_completion(commands: Any) -> None:
     command = commands.add_parser(
         "completion",
         help=purpose,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
         description=f"""{purpose}, which knows ./navilab, too:
   bash: source <(./navilab completion bash)
   zsh:  source <(./navilab completion zsh), after compinit

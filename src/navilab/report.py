@@ -186,7 +186,7 @@ def _system(facts: Mapping[str, Any]) -> dict[str, str]:
         "release": (facts.get("release") or {}).get("pretty_name"),
         "kernel": (facts.get("kernel") or {}).get("release"),
         "driver": f"amdgpu, {loaded}",
-        "KFD": "present" if kfd else "missing",
+        "/dev/kfd": "present" if kfd else "missing",
         "memory": f"{memory} MiB" if memory else None,
     }
     return {name: clean(str(value)) for name, value in found.items() if value}

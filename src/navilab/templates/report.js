@@ -17,3 +17,7 @@ document.getElementById("look").hidden = false;
 field.addEventListener("input", look);
 state.addEventListener("change", look);
 look();
+// On paper nothing can be opened.
+const folded = [...document.querySelectorAll("details:not([open])")];
+window.addEventListener("beforeprint", () => folded.forEach((each) => { each.open = true; }));
+window.addEventListener("afterprint", () => folded.forEach((each) => { each.open = false; }));

@@ -131,8 +131,8 @@ def test_an_error_of_our_own_is_1(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 def test_help_lists_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["site", "--help"])
-    text = capsys.readouterr().out
-    assert all(f"{code.value:>3}  {code.meaning}" in text for code in Exit)
+    text = " ".join(capsys.readouterr().out.split())
+    assert all(f"{code.value} {code.meaning}" in text for code in Exit)
 
 
 def test_passwords_are_asked_here_and_answer_ansibles_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,3 +259,29 @@ def test_what_goes_on_after_an_interruption(
 ) -> None:
     monkeypatch.setenv("SUDO_USER", user)
     assert cli._again(cli.parser().parse_args(words)) == again
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["stie"], "navilab: there is no command 'stie'; did you mean site?\n"),
+        (["inventory", "chekc"], "navilab inventory: there is no command 'chekc'; did you mean check?\n"),
+        (["xyzzy"], "navilab: there is no command 'xyzzy'\n"),
+    ],
+)
+def test_a_command_that_is_none(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert (ended.value.code, capsys.readouterr().err.endswith(said)) == (64, True)
+
+
+@pytest.mark.parametrize("words", [["help"], ["help", "site"], ["verify", "--help"], ["record", "--help"]])
+def test_help_fits_60_columns(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    lines = capsys.readouterr().out.splitlines()
+    assert ended.value.code == 0 and len(lines) > 10
+    assert [line for line in lines if len(line) > 60] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,22 @@ def test_nothing_that_a_host_says_becomes_markup(run: Path) -> None:
     assert "\x1b" not in text
     assert "http-equiv" in text
     assert "src=" not in text
+
+
+def test_what_a_card_is_found_by(run: Path) -> None:
+    text = report.page(report.document(report.read(run)))
+    bad, good = re.findall(r'data-text="([^"]*)"', text)
+    assert "driver_bound" in bad and "driver_bound" not in good
+    assert "radeon rx 5500 xt" in good and "KFD node 1" in text
+
+
+def test_a_hundred_hosts_weigh_less_than_a_mebibyte(run: Path) -> None:
+    data = report.document(report.read(run))
+    checks = [
+        {**data["hosts"][1]["checks"][0], "id": f"check_{n}", "evidence": "what was seen of it " * 4} for n in range(35)
+    ]
+    hosts = [{**data["hosts"][1], "name": f"node{n:03}", "checks": checks} for n in range(100)]
+    assert len(report.page({**data, "hosts": hosts})) < 1 << 20
 
 
 def test_the_command_writes_page_and_json(run: Path, tmp_path: Path) -> None:
