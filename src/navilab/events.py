@@ -298,7 +298,8 @@ def _rest(run: Run, event: Event, kind: _report.Kind) -> Host:
 
 def _fail(run: Run, event: Event, kind: Literal["failed", "unreachable"]) -> tuple[Run, Notes]:
     host = _rest(run, event, kind)
-    text = "\n".join(host.failures[-1].lines)
+    # The cause stands at the end, whole and once; the checks' ids tell who watches what it is about.
+    text = ", ".join(dict.fromkeys(clean(check["id"]) for check in host.failures[-1].checks))
     return _put(run, host), (Note(Kind(kind), _time(event), host.name, host.step, text),)
 
 

@@ -124,7 +124,8 @@ class Screen:
             if lines := ways(run.reports):
                 self._print("\n".join(["", *lines]))
         if outcome.exit in (Exit.NOTHING_RAN, Exit.INTERNAL):
-            self._print("\n" + "\n".join(_tail(outcome.log.read_text(encoding="utf-8").splitlines())))
+            said = outcome.log.read_text(encoding="utf-8").splitlines()
+            self._print("\n" + "\n".join(_tail([row for row in said if not row.startswith("[WARNING]: ")])))
         self._print("")
         if outcome.exit is Exit.INTERRUPTED:
             self._print(f"Interrupted. Nothing is lost: `{again}` goes on from what is there.", "yellow")
@@ -184,7 +185,7 @@ def line(note: Note) -> str:
         Kind.STEP: (note.step.role, "started"),
         Kind.PROGRESS: (note.step.role, note.text),
         Kind.CHANGED: (str(note.step), "changed"),
-    }.get(note.kind, (str(note.step), f"{note.kind}: {_first_line(note.text)}"))
+    }.get(note.kind, (str(note.step), ": ".join(filter(None, (note.kind, _first_line(note.text))))))
     moment = time.strftime("%H:%M:%S", time.localtime(note.time))
     return f"{moment} {': '.join(filter(None, (note.host, *words)))}"
 

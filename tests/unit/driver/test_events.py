@@ -69,7 +69,7 @@ class TestRecordedRun:
         _, notes = play(recorded())
         said = [(note.kind, note.host, note.step.role, note.text.partition("\n")[0]) for note in notes]
         assert sorted(said[:1]) == [(Kind.UNREACHABLE, "away", "Plan", said[0][3])]
-        assert said[0][3].startswith("ssh: connect to host")
+        assert said[0][3] == "ssh"
         action = "install firmware-amd-graphics"
         of_good = [(kind, role, text) for kind, host, role, text in said if host == "good"]
         assert of_good == [
@@ -87,8 +87,8 @@ class TestRecordedRun:
             (Kind.MESSAGE, "firmware", action),
             (Kind.DIFF, "firmware", "--- before"),
             (Kind.CHANGED, "firmware", ""),
-            (Kind.FAILED, "firmware", "non-zero return code"),
-            (Kind.FAILED, "firmware", CAUSE),
+            (Kind.FAILED, "firmware", ""),
+            (Kind.FAILED, "firmware", CAUSE.partition(":")[0]),
         ]
         assert [text[:20] for kind, _, _, text in said if kind is Kind.WARNING] == ["a warning that is lo"]
 

@@ -40,7 +40,7 @@ def test_piped_it_is_plain_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert re.search(r"^\d\d:\d\d:\d\d good: firmware: started$", text, re.M)
     assert re.search(r"^\d\d:\d\d:\d\d good: firmware: Ensure the source is there: changed$", text, re.M)
     assert re.search(r"^\d\d:\d\d:\d\d good: webui: loading the model \(42 s\)$", text, re.M)
-    assert re.search(r"^\d\d:\d\d:\d\d broken: firmware: Load it: failed: non-zero return code$", text, re.M)
+    assert re.search(r"^\d\d:\d\d:\d\d broken: firmware: Load it: failed$", text, re.M)
     assert "\ngood: install firmware-amd-graphics\n" in text
     assert f"\n\nbroken: failed\n  {CAUSE}\n" in text
     assert "\n\naway: unreachable\n  ssh: connect to host" in text
@@ -48,7 +48,7 @@ def test_piped_it_is_plain_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert [row.split()[0] for row in rows] == ["HOST", "good", "broken", "away"]
     assert "http://127.0.0.1:7860" in rows[1] and rows[1].endswith("verified, 1 waived")
     assert rows[2].endswith("failed: driver_bound")
-    assert text.count("  driver_bound: ") == 1
+    assert text.count(CAUSE) == 1, "each cause once"
     assert f"log: {tmp_path}/log.txt" in text
     assert "at least one host failed (exit code 2)" in text
 
@@ -117,11 +117,13 @@ def test_progress_lines_are_not_a_flood() -> None:
 
 @pytest.mark.parametrize(("interrupted", "words"), [(True, "`navilab site` goes on"), (False, "nothing ran")])
 def test_the_end_of_a_run_without_a_recap(tmp_path: Path, interrupted: bool, words: str) -> None:
-    (tmp_path / "log.txt").write_text("$ ansible-playbook\n[ERROR]: no such file\n", encoding="utf-8")
+    said = "$ ansible-playbook\n[WARNING]: told when it came\n[ERROR]: no such file\n"
+    (tmp_path / "log.txt").write_text(said, encoding="utf-8")
     screen = Screen(Console(file=(out := io.StringIO()), width=80))
     screen.finish(Outcome(Run(), 4, tmp_path, interrupted), again="navilab site")
     assert words in out.getvalue()
     assert ("[ERROR]: no such file" in out.getvalue()) is not interrupted
+    assert "told when it came" not in out.getvalue()
 
 
 @pytest.mark.parametrize(("status", "said"), [(Status.OK, True), (Status.CHANGED, False)])
