@@ -14,7 +14,8 @@ from ansible_collections.navilab.webui.plugins.module_utils._commands import CHE
 
 ROOT = Path(__file__).resolve().parents[4]
 STRAY = re.compile(
-    r"\./navilab\b|\bsite\.yml|\bplaybooks/\w+\.yml|`navilab |\bnavilab (?:site|plan|verify|upgrade|record)\b"
+    r"\./navilab\b|\bsite\.yml|\bplaybooks/\w+\.yml|`navilab |"
+    r"\bnavilab (?:site|plan|verify|upgrade|rollback|remove|selftest|record|report|init|inventory|image|lab)\b"
 )
 DOCUMENTS = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 
@@ -73,7 +74,7 @@ def test_no_message_words_a_command_by_itself() -> None:
     for path in sorted((ROOT / "plugins").rglob("*.py")):
         if path.name != "_commands.py":
             found += [(path.name, text) for text in _messages_of_python(path) if STRAY.search(text)]
-    for path in sorted((ROOT / "roles").rglob("*.yml")):
+    for path in [*sorted((ROOT / "roles").rglob("*.yml")), *sorted((ROOT / "playbooks").glob("*.yml"))]:
         if path.parent.name not in ("meta", "defaults"):  # a variable of the user's may be a playbook of theirs
             texts = _messages_of_yaml(yaml.safe_load(path.read_text(encoding="utf-8")))
             found += [(str(path.relative_to(ROOT)), text) for text in texts if STRAY.search(text)]
