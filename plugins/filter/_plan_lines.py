@@ -29,7 +29,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show what site.yml would do
+- name: Show what would be done
   ansible.builtin.debug:
     msg: "{{ ansible_facts.navilab.plans | navilab.webui._plan_lines }}"
 """

@@ -6,8 +6,8 @@ are stages of their own there. Each gate says how many things it checked, and on
 
 What other gates need has virtual environments under .navilab/gates, from the locks in tests/gates; ansible-test's own
 lie there too. `ansible-test units` is left out: the unit tests of plugins use the driver and the recordings of the
-checkout, which no tarball has. The stage `unit` runs them on the controller's Python and the newest ansible-core, the
-gates units-oldest and units-target by pytest on the others.
+checkout, which no tarball has. The stage `unit` runs them with what .venv has, the gates units-oldest, units-newest and
+units-target by pytest on the others.
 """
 
 from __future__ import annotations
@@ -147,6 +147,13 @@ def oldest() -> tuple[Path, str]:
 
 
 @cache
+def newest_controller() -> tuple[Path, str]:
+    """The same ansible-core with the collections of its time, and that Python."""
+    version = first(CONTROLLERS)
+    return tools("newest", version), version
+
+
+@cache
 def target() -> Path:
     """pytest on the oldest target's Python, where what the newest ansible-core sends to hosts is to be imported."""
     (core,) = newest()[0].parent.glob("lib/python*/site-packages/ansible")
@@ -265,9 +272,18 @@ def _units(tool: Path, *parts: str) -> int:
     return number(r"\b(\d+) passed\b", text)
 
 
+CONTROLLED = ("action", "cache", "callback", "filter", "modules", "plugin_utils")
+"""What Ansible is inside of: all but module_utils."""
+
+
 def units_oldest() -> int:
-    """Without module_utils, which has no Ansible inside."""
-    return _units(oldest()[0], "action", "cache", "callback", "filter", "modules", "plugin_utils")
+    """Those that see which ansible-core they have."""
+    return _units(oldest()[0], *CONTROLLED)
+
+
+def units_newest() -> int:
+    """The same on the newest ansible-core that a Python here admits, and that Python."""
+    return _units(newest_controller()[0], *CONTROLLED)
 
 
 def units_target() -> int:
@@ -338,6 +354,9 @@ GATES = {
     "sanity-oldest": Gate("gates", sanity_oldest, "tests, on the oldest ansible-core"),
     "units-target": Gate("gates", units_target, f"tests of what runs on hosts, on the oldest target's Python {TARGET}"),
     "units-oldest": Gate("gates", units_oldest, "tests of plugins, on the oldest ansible-core"),
+    "units-newest": Gate(
+        "gates", units_newest, "tests of plugins, on the controller's Python and the newest ansible-core"
+    ),
 }
 
 
@@ -378,10 +397,11 @@ def main() -> int:
     parser.add_argument(
         "names", nargs="*", metavar="GATE", help=f"{', '.join(GATES)}; or of a stage: {', '.join(stages)}"
     )
-    parser.add_argument("--oldest", action="store_true", help="only say where the oldest ansible-core is installed")
+    cores = {"oldest": oldest, "newest": newest_controller}
+    parser.add_argument("--where", choices=cores, help="only say where that ansible-core is installed")
     given = parser.parse_args()
-    if given.oldest:
-        return where(oldest)
+    if given.where:
+        return where(cores[given.where])
     wanted = given.names or stages
     if strange := [name for name in wanted if name not in {*GATES, *stages}]:
         parser.error(f"no gate {strange[0]!r}; there are: {', '.join(GATES)}")

@@ -171,9 +171,9 @@ def test_python(result: dict[str, Any], evidence: str, remedy: str) -> None:
             "df -i",
         ),
         (said("failed to resolve remote temporary directory from x: `y` returned empty string"), "resolve", "home"),
-        (died(f"{UNPACKS}OSError: [Errno 28] No space left on device\n"), "OSError: [Errno 28]", "make room"),
+        (died(f"{UNPACKS}OSError: [Errno 28] No space left on device\n"), "OSError: [Errno 28]", "make space"),
         (died(f"{UNPACKS}OSError: [Errno 30] Read-only file system: '/tmp/ansible_x'\n"), "Errno 30", "remote_tmp"),
-        (died(f"{TRACE}FileNotFoundError: [Errno 2] No usable temporary directory found in []\n"), "usable", "room"),
+        (died(f"{TRACE}FileNotFoundError: [Errno 2] No usable temporary directory found in []\n"), "usable", "space"),
         (died("/bin/sh: 1: /home/lab/.ansible/tmp/ansible-tmp-1/AnsiballZ_x.py: Permission denied\n", rc=126),
          "Permission denied", "noexec"),
         (died("/usr/bin/python3: can't open file '/home/lab/.ansible/tmp/ansible-tmp-1/AnsiballZ_x.py': [Errno 13] "
