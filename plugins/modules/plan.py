@@ -107,7 +107,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Say what site.yml would do
+- name: Say what these roles would do
   navilab.webui.plan:
     steps: [preflight, firmware, gpu_access, reboot, docker_engine, webui]
   become: true
