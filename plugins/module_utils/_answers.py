@@ -56,7 +56,7 @@ def _together(questions: Sequence[AptQuestion]) -> AptQuestion | None:
 
 
 def _apt(tree: Tree, question: AptQuestion) -> AptAnswer:
-    unknown: AptAnswer = {"removed": [], "held": [], "missing": [], "changed": [], "error": UNKNOWN}
+    unknown: AptAnswer = {**nothing(), "error": UNKNOWN}
     # The plan knows the addresses of the host's sources without their logins.
     return tree.ask(f"apt {_key(question)}", lambda: simulate(_with_secrets(question, tree)), unknown, AptAnswer)
 

@@ -5,12 +5,8 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from pathlib import Path
-
 from ._apt import with_secrets, without_secrets
-from ._engine_apply import ApplyError, Replaced, write_whole
+from ._engine_apply import ApplyError, Replaced, write
 from ._sysfs import Tree
 
 
@@ -20,13 +16,5 @@ def replace(path: str, content: str, tree: Tree, check: bool = False) -> Replace
         text = with_secrets(content, tree)
     except KeyError as error:
         raise ApplyError(f"{path}: the login of a source has changed since this was planned; run again") from error
-    mode = 0o644 if without_secrets(text) == text else 0o600
-    target, owner = Path(path), (os.geteuid(), os.getegid())
-    try:
-        before, seen = target.read_text("utf-8", "replace"), target.stat()
-        same = before == text and (stat.S_IMODE(seen.st_mode), seen.st_uid, seen.st_gid) == (mode, *owner)
-    except FileNotFoundError:
-        before, same = "", False
-    if not same and not check:
-        write_whole(target, text.encode(), mode, owner)
-    return Replaced(not same, without_secrets(before), without_secrets(text))
+    done = write(path, text, "0644" if without_secrets(text) == text else "0600", check)
+    return Replaced(done.changed, without_secrets(done.before), without_secrets(text))

@@ -91,7 +91,7 @@ def make(path: str, check: bool = False) -> bool:
 
 
 def write(path: str, content: str, mode: str | None = None, check: bool = False) -> Replaced:
-    """Any other file of settings, root's."""
+    """Any other file, root's, in one step."""
     target, owner = Path(path), (os.geteuid(), os.getegid())
     try:
         before, seen = target.read_bytes(), target.stat()

@@ -185,7 +185,7 @@ def line(note: Note) -> str:
         Kind.STEP: (note.step.role, "started"),
         Kind.PROGRESS: (note.step.role, note.text),
         Kind.CHANGED: (str(note.step), "changed"),
-    }.get(note.kind, (str(note.step), ": ".join(filter(None, (note.kind, _first_line(note.text))))))
+    }.get(note.kind, (str(note.step), note.kind, _first_line(note.text)))
     moment = time.strftime("%H:%M:%S", time.localtime(note.time))
     return f"{moment} {': '.join(filter(None, (note.host, *words)))}"
 
