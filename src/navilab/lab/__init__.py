@@ -27,6 +27,7 @@ STANDIN = "standin"
 REAL = "real"
 SMALL = "small"
 BUILT = "built"
+BUILT_SMALL = "built-small"
 
 
 def prepare(driver: str = "container") -> None:
@@ -58,7 +59,8 @@ def up(
     and the lab's own folder for others). webui is `standin`, an image of the Docker Engine to serve in its place, or
     `real`: then the image role builds the webui itself for the CPU, from a folder of mirrors if there is one. `small`
     has it build a stand-in, from sources that are made here: a test of the role where there are no mirrors. With
-    `built` the lab serves none: its hosts build their own, as real ones do, and have what `real` or `small` is made of.
+    `built` the lab serves none: its hosts build their own, as real ones do, and have what `real` is made of, or without
+    mirrors `small`; with `built-small` that in any case.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -91,7 +93,7 @@ def up(
         host_public = _keys.ssh_pair(folder / "host_ed25519", f"navilab lab {name} hosts")
         inventories.write_if_new(folder / "models" / "navilab-lab-tiny.safetensors", inventories.tiny_model())
         network = machines.ensure_network(client, lab)
-        source = {STANDIN: images.STANDIN, REAL: None, SMALL: None, BUILT: None}.get(webui, webui)
+        source = {STANDIN: images.STANDIN, REAL: None, SMALL: None, BUILT: None, BUILT_SMALL: None}.get(webui, webui)
         sources = real.find_mirrors(mirrors) if webui in (REAL, BUILT) else None
         inventories.write_if_new(folder / "known_hosts", inventories.known_hosts(present, host_public))
 
@@ -122,7 +124,7 @@ def up(
             image = image.with_image(real.publish(image.port, image.registry, recipe))
             extra = real.host_variables(sources)
 
-        if webui == BUILT:
+        if webui in (BUILT, BUILT_SMALL):
             made, recipe = built.make(folder / BUILT, sources)
             for each in containers:
                 built.put(client, lab, each.name, made)

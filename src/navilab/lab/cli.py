@@ -47,10 +47,10 @@ def add_parser(subparsers: Any) -> None:
     up.add_argument(
         "--webui",
         default=lab.STANDIN,
-        metavar="standin|real|small|built|IMAGE",
+        metavar="standin|real|small|built|built-small|IMAGE",
         help="what the lab's registry serves as the webui; real: the webui itself on the CPU, built here; "
         "small: a stand-in that the image role builds, where there are no sources of the real one; "
-        "built: none, the hosts build their own",
+        "built: none, the hosts build their own; built-small: that, too, and small",
     )
     up.add_argument(
         "--mirrors",

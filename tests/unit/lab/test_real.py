@@ -128,7 +128,7 @@ def test_a_small_torch_says_in_the_self_test_that_it_is_simulated(tmp_path: Path
 
 @pytest.fixture
 def tests_run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`tests/run image` in a checkout of nothing else, whose tools do nothing: `tests_run(NAVILAB_MIRRORS=...)`."""
+    """`tests/run STAGE` in a checkout of nothing else, whose tools do nothing: `tests_run(STAGE, NAVILAB_MIRRORS=...)`."""
     checkout = tmp_path / "checkout"
     tools = checkout / ".venv/bin"
     tools.mkdir(parents=True)
@@ -140,8 +140,8 @@ def tests_run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
     (checkout / "tests").mkdir()
     shutil.copy(ROOT / "tests/run", checkout / "tests/run")
 
-    def run(**environment: str) -> subprocess.CompletedProcess[str]:
-        command = [str(checkout / "tests/run"), "image"]
+    def run(stage: str = "image", **environment: str) -> subprocess.CompletedProcess[str]:
+        command = [str(checkout / "tests/run"), stage]
         environment |= {"PATH": os.environ["PATH"]}
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
@@ -165,6 +165,15 @@ def test_the_test_command_fails_where_the_real_webui_is_demanded(
     assert done.returncode == 1
     assert "no mirrors in ../shared/mirrors" in done.stderr
     assert "NAVILAB_WEBUI" not in done.stdout
+
+
+def test_a_lab_builds_the_real_webui_where_that_is_asked_for(
+    tests_run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    done = tests_run("lab", NAVILAB_MIRRORS=str(tmp_path), NAVILAB_REQUIRE_REAL="1")
+    assert (done.returncode, "NAVILAB_WEBUI=small" in done.stdout, "skipped" in done.stdout) == (0, True, False)
+    assert "NAVILAB_WEBUI=real" in tests_run("real", NAVILAB_MIRRORS=str(tmp_path)).stdout
+    assert "skipped: lab with the real webui: no mirrors" in tests_run("real").stdout
 
 
 def test_the_test_command_builds_the_real_webui_from_mirrors(
