@@ -42,13 +42,14 @@ _PLACES = {
     "preferences": "Dir::Etc::preferencesparts/d", "status": "Dir::State::status/f",
     "cache": "Dir::Cache::srcpkgcache/f",
 }  # fmt: skip
-# After the host's own configuration: no hooks, no lock, no log, and no waiting for what does not answer.
+# After the host's own configuration: no hooks, no lock, no log, no waiting for what does not answer, no descriptions.
 _CONFIG = """\
 #clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
 Debug::NoLocking "1";
 APT::Get::List-Cleanup "0";
+Acquire::Languages "none";
 APT::Color "0";
 Dir::Cache::pkgcache "";
 Dir::Log::Planner "/dev/null";
