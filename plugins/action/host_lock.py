@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.navilab.webui.plugins.plugin_utils import _fresh, _lock
-from ansible_collections.navilab.webui.plugins.plugin_utils._action import HostAction, failed
+from ansible_collections.navilab.webui.plugins.plugin_utils import _lock
+from ansible_collections.navilab.webui.plugins.plugin_utils._holding import HoldingAction
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -18,7 +16,7 @@ ARGUMENTS = {
 }
 
 
-class ActionModule(HostAction):
+class ActionModule(HoldingAction):
     """See plugins/modules/host_lock.py for what it takes and returns."""
 
     _requires_connection = True
@@ -31,27 +29,12 @@ class ActionModule(HostAction):
         if self._task.check_mode:
             result.update(changed=False, held=False, lock=None, problem="")
             return result
-        # What is known is the play's host's; a task may be another's.
-        navilab = {} if self._task.delegate_to else (variables.get("ansible_facts") or {}).get("navilab") or {}
-        known, begun = _fresh.read(navilab), time.time()
+        known = self.known(variables)
         if arguments["state"] == "absent":
             result.update(self.ask("host_lock", {"state": "absent", "run": _lock.mine()["run"]}, variables))
-            return _knowing(result, navilab, {**known, "held_until": 0.0})
+            return self.knowing({**known, "held_until": 0.0}, variables, result)
         if _lock.lasts(known.get("held_until", 0.0), arguments["lease"]):
             result.update(changed=False, held=True, lock=None, problem="", calls=0)
             return result
-        seen = self.take(arguments["lease"], variables)
-        result.update(seen)
-        if seen.get("held"):  # a role that comes need not ask again
-            _knowing(result, navilab, {**known, "held_until": begun + arguments["lease"]})
-        if other := seen.get("lock"):
-            failed(result, [_lock.busy(other, self._name(variables))])
-        return result
-
-
-def _knowing(result: dict[str, Any], navilab: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """The result with the host's fact, where there is one."""
-    if navilab.get("state"):
-        fact = {**navilab, "state": _fresh.write(known), "held": bool(known["held_until"])}
-        result["ansible_facts"] = {"navilab": fact}
-    return result
+        self.hold(known, arguments["lease"], variables, result)
+        return self.knowing(known, variables, result) if result["held"] else result

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ._apt import with_secrets, without_secrets
-from ._engine_apply import ApplyError, Replaced, write
+from ._files import ApplyError, Replaced, write
 from ._sysfs import Tree
 
 

@@ -17,7 +17,6 @@ import os
 import re
 import stat
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from ._docker import Engine, EngineError
 from ._docker_config import parse, public, public_text, render, resolve
 from ._docker_unit import PID, SERVICE
 from ._engines import SOCKET
+from ._files import ApplyError, Replaced, write_whole
 
 BACKUP = "/var/lib/navilab/daemon.json.before"
 START_S = 300.0
@@ -36,18 +36,6 @@ _BOOTS = ("enabled", "static", "alias", "indirect", "generated")
 _LENGTH = 500
 _MESSAGE = re.compile(r'\bmsg="((?:[^"\\]|\\.)*)"')
 _WORST = re.compile(r"failed to start daemon|unable to configure|level=fatal|level=error|panic:")
-
-
-class Replaced(NamedTuple):
-    """Whether the file differs, and both texts without secrets."""
-
-    changed: bool
-    before: str
-    after: str
-
-
-class ApplyError(Exception):
-    """What went wrong, in words."""
 
 
 # -- daemon.json --------------------------------------------------------------------------------------------------
@@ -77,32 +65,6 @@ def replace(
         _keep(path, data, seen, text)
         write_whole(target, text.encode(), bits, (seen.st_uid, seen.st_gid) if seen else (0, 0))
     return Replaced(True, before, after)
-
-
-def make(path: str, check: bool = False) -> bool:
-    """A directory of root's for settings, with those above it; whether it was missing."""
-    if Path(path).is_dir():
-        return False
-    if not check:
-        make(str(Path(path).parent))
-        Path(path).mkdir()
-        Path(path).chmod(0o755)  # whatever the umask
-    return True
-
-
-def write(path: str, content: str, mode: str | None = None, check: bool = False) -> Replaced:
-    """Any other file, root's, in one step."""
-    target, owner = Path(path), (os.geteuid(), os.getegid())
-    try:
-        before, seen = target.read_bytes(), target.stat()
-    except FileNotFoundError:
-        before, seen = b"", None
-    bits = int(mode, 8) if mode else stat.S_IMODE(seen.st_mode) if seen else 0o644
-    data = content.encode()
-    same = seen and (before, stat.S_IMODE(seen.st_mode), seen.st_uid, seen.st_gid) == (data, bits, *owner)
-    if not same and not check:
-        write_whole(target, data, bits, owner)
-    return Replaced(not same, before.decode("utf-8", "replace"), content)
 
 
 def _keep(path: str, data: bytes | None, seen: os.stat_result | None, text: str) -> None:
@@ -155,22 +117,6 @@ def _restore() -> str | None:
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def write_whole(target: Path, data: bytes, mode: int, owner: tuple[int, int]) -> None:
-    """In one step, so that whoever reads it reads a whole one."""
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chown(temporary, *owner)
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(target)
-    except OSError:
-        Path(temporary).unlink()
-        raise
 
 
 # -- the service --------------------------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+from ._sysfs import describe
 from ._types import Lock
 
 FOLDER = Path("/run/navilab.webui")
@@ -70,6 +71,23 @@ def take(mine: Mapping[str, Any], lease_s: float, over: str = "", folder: Path =
         new.chmod(0o644)
         new.replace(folder / "lock.json")
     return None
+
+
+class Held(TypedDict):
+    """Whether a run holds the host, another's lock, and why a lock could not be kept: nobody is kept from it then."""
+
+    held: bool
+    lock: Lock | None
+    problem: str
+
+
+def hold(mine: Mapping[str, Any], lease_s: float, over: str, folder: Path = FOLDER) -> Held:
+    """`take`, with what came of it; that no lock can be kept stops no run."""
+    try:
+        other = take(mine, lease_s, over, folder)
+    except OSError as error:
+        return {"held": False, "lock": None, "problem": f"{folder}: {describe(error)}"}
+    return {"held": other is None, "lock": other, "problem": ""}
 
 
 def release(run: str, folder: Path = FOLDER) -> bool:

@@ -117,14 +117,14 @@ def main() -> None:
     mine = {key: given[key] for key in ("run", "who", "machine", "pid", "start")}
     if module.check_mode or not given["run"]:
         module.exit_json(changed=False, held=False, lock=None, problem="")
+    if given["state"] == "present":
+        module.exit_json(changed=False, **_lock.hold(mine, given["lease"], given["over"], _lock.FOLDER))
+    problem = ""
     try:
-        if given["state"] == "absent":
-            _lock.release(given["run"], _lock.FOLDER)
-            module.exit_json(changed=False, held=False, lock=None, problem="")
-        other = _lock.take(mine, given["lease"], given["over"], _lock.FOLDER)
+        _lock.release(given["run"], _lock.FOLDER)
     except OSError as error:
-        module.exit_json(changed=False, held=False, lock=None, problem=f"{_lock.FOLDER}: {describe(error)}")
-    module.exit_json(changed=False, held=other is None, lock=other, problem="")
+        problem = f"{_lock.FOLDER}: {describe(error)}"
+    module.exit_json(changed=False, held=False, lock=None, problem=problem)
 
 
 if __name__ == "__main__":

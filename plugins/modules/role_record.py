@@ -34,17 +34,15 @@ options:
     description:
       - Name of the record, the role's own.
     type: str
+    required: true
   content:
     description:
       - The record. Without it, or with an empty one, the record is dropped.
     type: dict
     default: {}
-  records:
-    description:
-      - Several records by name, in place of O(name) and O(content).
-    type: dict
 seealso:
   - module: navilab.webui.host_info
+  - module: navilab.webui.host_files
 """
 
 EXAMPLES = r"""
@@ -57,82 +55,33 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-paths:
+path:
   description:
-    - The files.
+    - The file.
   returned: success
-  type: list
-  elements: str
+  type: str
 """
 
-import json
-import os
-import tempfile
-from pathlib import Path
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.navilab.webui.plugins.module_utils._machine import RECORDS
+from ansible_collections.navilab.webui.plugins.module_utils._files import ApplyError
+from ansible_collections.navilab.webui.plugins.module_utils._records import keep, path_of
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str"},
-            "content": {"type": "dict", "default": {}},
-            "records": {"type": "dict"},
-        },
-        mutually_exclusive=[("name", "records")],
-        required_one_of=[("name", "records")],
+        argument_spec={"name": {"type": "str", "required": True}, "content": {"type": "dict", "default": {}}},
         supports_check_mode=True,
     )
-    records = module.params["records"]
-    if records is None:
-        records = {module.params["name"]: module.params["content"]}
-    strange = [name for name in records if not name.isidentifier()]
-    if strange:
-        module.fail_json(msg=f"'{strange[0]}' is no name for a record: use letters, digits and '_'")
-    paths, diffs = [], []
-    for name, content in records.items():
-        path = Path(RECORDS) / f"{name}.json"
-        paths.append(str(path))
-        wanted = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n" if content else ""
-        try:
-            before = _read(path)
-            if before != wanted and not module.check_mode:
-                _write(path, wanted)
-        except OSError as error:
-            module.fail_json(msg=f"{path}: {error}")
-        if before != wanted:
-            diffs.append({"before": before, "after": wanted, "before_header": str(path), "after_header": str(path)})
-    module.exit_json(changed=bool(diffs), paths=paths, diff=diffs)
-
-
-def _read(path: Path) -> str:
-    """The record as it is; one that is no text is replaced, as the facts know none then."""
+    name = module.params["name"]
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace the file in one step, so that whoever reads it, after an interruption too, reads a whole one."""
-    if not text:
-        path.unlink()
-        return
-    path.parent.mkdir(exist_ok=True)
-    path.parent.chmod(0o755)  # whatever the umask
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError:
-        Path(temporary).unlink()
-        raise
+        path = str(path_of(name))
+        done = keep(name, module.params["content"], module.check_mode)
+    except ApplyError as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"{path}: {error}")
+    diff = {"before": done.before, "after": done.after, "before_header": path, "after_header": path}
+    module.exit_json(changed=done.changed, path=path, diff=diff)
 
 
 if __name__ == "__main__":

@@ -57,12 +57,19 @@ class HostAction(ActionBase):  # type: ignore[misc]
             self._as_file, self._instead = False, b""
         return _said(seen, found)
 
-    def take(self, lease_s: int, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """Hold the host for this run; the result has `lock` where another one does."""
-        held = {**_lock.mine(), "lease": lease_s}
-        seen = self.ask("host_lock", held, variables, as_file=True)
+    def take(
+        self,
+        lease_s: int,
+        variables: Mapping[str, Any],
+        module: str = "host_lock",
+        arguments: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Hold the host for this run, by the lock's own module or by another that begins with it; the result has `lock`
+        where another run does."""
+        held = {**(arguments or {}), **_lock.mine(), "lease": lease_s}
+        seen = self.ask(module, held, variables, as_file=True)
         if (found := seen.get("lock")) and not _lock.other(found):  # of a run that is dead
-            seen = self.ask("host_lock", {**held, "over": found["run"]}, variables)
+            seen = self.ask(module, {**held, "over": found["run"]}, variables)
         return seen
 
     def _configure_module(self, module_name: str, *arguments: Any, **more: Any) -> Any:

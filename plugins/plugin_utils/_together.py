@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from typing import Any, TypedDict
 
-from ansible_collections.navilab.webui.plugins.module_utils._types import SourceFile
+from . import _lock
 
 
 class Together(TypedDict):
-    """Packages by name, the source, files and directories that they need or start with, the records of what comes in,
-    by whichever step of the run, and whether `access`, the lab user's, is given before the host is planned again."""
+    """Packages by name, the files (a source of apt among them) and directories that they need or start with, the
+    records of what comes in, by whichever step of the run, and whether `access`, the lab user's, is given before the
+    host is planned again. `lease` is that of the run's longest step, in seconds."""
 
+    lease: int
     install: list[str]
-    source: SourceFile | None
-    writes: list[dict[str, Any]]
+    files: list[dict[str, Any]]
     directories: list[str]
     records: dict[str, dict[str, Any]]
     access: bool
@@ -44,11 +45,12 @@ def together(
         or engine.get("files_absent")
         or not all(_selected(step, variables) for step in ("firmware", "docker_engine"))
     ):
-        return {"install": [], "source": None, "writes": [], "directories": [], "records": {}, "access": False}
+        return {"lease": 0, "install": [], "files": [], "directories": [], "records": {}, "access": False}
+    sources = [{**firmware["source"], "kind": "source"}] if firmware["source"] else []
     return {
+        "lease": _lock.lease_s(due),
         "install": [*firmware["install"], *engine["install"]],
-        "source": firmware["source"],
-        "writes": engine["writes"],
+        "files": [*sources, *engine["writes"]],
         "directories": engine["directories"],
         "records": {
             step: plans[step]["record"]

@@ -64,14 +64,14 @@ def _owned(facts: Facts, provider: str) -> list[str]:
 
 
 class Write(TypedDict):
-    """A file to write. A secret one has no content here, since plans are shown: the role renders it. daemon.json has
-    masks in their place, and the host fills them in. `mode` is None where the file is the user's and keeps its own."""
+    """A file to write, of a kind of host_files. A proxy's has no content here, since plans are shown: the role renders
+    it. daemon.json has masks in their place, and the host fills them in. `mode` is None where the file is the user's
+    and keeps its own."""
 
     path: str
     content: str
     mode: str | None
-    secret: bool
-    daemon: bool
+    kind: str
 
 
 class DockerEnginePlan(Plan):
@@ -121,11 +121,11 @@ def wants(settings: Settings) -> Wants:
 
 
 def _write(path: str, content: str, mode: str | None = "0644") -> Write:
-    return {"path": path, "content": content, "mode": mode, "secret": False, "daemon": False}
+    return {"path": path, "content": content, "mode": mode, "kind": "text"}
 
 
 def _write_daemon(path: str, document: Mapping[str, Any], mode: str | None) -> Write:
-    return {"path": path, "content": render(document), "mode": mode, "secret": False, "daemon": True}
+    return {"path": path, "content": render(document), "mode": mode, "kind": "daemon"}
 
 
 def _quoted(text: str) -> str:
@@ -181,7 +181,7 @@ def plan(facts: Facts, settings: Settings) -> DockerEnginePlan:
     unit = proxy_unit(settings["proxy"])
     if unit and differs(facts, PROXY_DROPIN, unit, "0600"):
         # A proxy's address may hold a password.
-        plan["writes"].append({**_write(PROXY_DROPIN, "", "0600"), "secret": True})
+        plan["writes"].append({**_write(PROXY_DROPIN, "", "0600"), "kind": "proxy"})
         plan["daemon_reload"] = True
         plan["actions"].append("set the engine's proxy")
     elif not unit and PROXY_DROPIN in record.get("files", []) and file_of(facts, PROXY_DROPIN)["exists"]:
@@ -222,7 +222,7 @@ def plan(facts: Facts, settings: Settings) -> DockerEnginePlan:
         return plan
     if file_of(facts, BACKUP)["exists"] and docker["running"] and not docker["restart_pending"] and not changed_keys:
         plan["files_absent"].append(BACKUP)  # somebody has started the engine since, and it came up
-    files = [entry["path"] for entry in plan["writes"] if not entry["daemon"]]
+    files = [entry["path"] for entry in plan["writes"] if entry["kind"] != "daemon"]
     owned = (
         [name for name in (*_owned(facts, provider), CLIENT_PACKAGE) if packages and not is_installed(facts, name)]
         if fresh
@@ -286,7 +286,7 @@ TAKEN_OUT = (
 
 def _missing_directories(facts: Facts, writes: list[Write]) -> list[str]:
     # The directory of a daemon.json elsewhere (--config-file) is the user's, as the engine would not start without.
-    ours = (entry["path"] for entry in writes if not entry["daemon"] or entry["path"] == DAEMON_JSON)
+    ours = (entry["path"] for entry in writes if entry["kind"] != "daemon" or entry["path"] == DAEMON_JSON)
     directories = dict.fromkeys(path.rpartition("/")[0] for path in ours)
     return [path for path in directories if not file_of(facts, path)["exists"]]
 

@@ -20,6 +20,7 @@ class Host:
         self.asked: list[dict[str, Any]] = []
         self.answers: list[dict[str, Any]] = []
         self.locked: list[dict[str, Any]] = []
+        self.kept: list[dict[str, Any]] = []
         self.lock: dict[str, Any] = {"held": True, "lock": None, "problem": ""}
         self.echo: dict[str, Any] = {"rc": 0, "stdout": "navilab-here\nnavilab-here 3.11\n", "stderr": ""}
 
@@ -32,6 +33,13 @@ class Host:
         if module_name == "navilab.webui.host_lock":
             self.locked.append(module_args)
             return dict(self.lock)
+        if module_name == "navilab.webui.host_files":
+            self.kept.append(module_args)
+            return {
+                "changed": True,
+                "paths": [],
+                **(self.lock if "run" in module_args else {"held": False, "lock": None}),
+            }
         assert module_name in ("navilab.webui.host_info", "navilab.webui.host_answers")
         self.asked.append(module_args)
         if not self.answers or (module_name.endswith("host_answers") and "host" in self.answers[0]):

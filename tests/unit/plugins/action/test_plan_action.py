@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleError
+from ansible_collections.navilab.webui.plugins.action.host_files import ActionModule as HostFiles
 from ansible_collections.navilab.webui.plugins.action.host_lock import ActionModule as HostLock
 from ansible_collections.navilab.webui.plugins.action.plan import ActionModule
 from ansible_collections.navilab.webui.plugins.plugin_utils import _fresh, _lock
@@ -410,6 +411,29 @@ def test_a_host_that_is_held_already(plan: Callable[..., Any], act: Callable[...
     act(HostLock, {}, after(let_go), answering)
     assert [asked.get("state") for asked in answering.locked] == [None, "absent", None]
     assert "ansible_facts" not in act(HostLock, {}, {}, answering), "nobody has planned"
+
+
+def test_files_are_kept_on_a_host_that_is_held(
+    plan: Callable[..., Any], act: Callable[..., dict[str, Any]], answering: Any, facts: dict[str, Any]
+) -> None:
+    """One round trip is the lock, too, and the role whose record it was need not keep it again."""
+    first = plan(["gpu_access"])
+    record = json.loads(navilab(first)["state"])["plans"]["gpu_access"]["record"]
+    arguments = {"records": {"gpu_access": record}, "lease": 7200}
+    kept = act(HostFiles, arguments, after(first), answering)
+    (asked,) = answering.kept
+    assert (asked["run"], asked["lease"], asked["records"]) == (_fresh.RUN, 7200, arguments["records"])
+    assert kept["changed"] and navilab(kept)["held"] and answering.locked == []
+    assert [found["plan"]["recorded"] for found in (first, plan(["gpu_access"], after(kept)))] == [False, True]
+    assert len(answering.gathered) == 1
+    act(HostFiles, arguments, after(kept), answering)
+    assert "run" not in answering.kept[1], "it is held"
+    act(HostFiles, arguments, after(first), answering, check=True)
+    assert "run" not in answering.kept[2], "it is not to be held"
+    answering.lock = {"held": False, "lock": other(), "problem": ""}
+    busy = act(HostFiles, arguments, after(first), answering)
+    assert busy["failed"] and [check["id"] for check in busy["checks"]] == ["host_busy"]
+    assert "ansible_facts" not in busy
 
 
 def test_a_role_that_changes_the_host_holds_it_first(plan: Callable[..., Any], answering: Any) -> None:

@@ -49,7 +49,7 @@ def plan(
 
 def written(plan: Any) -> Any:
     """The daemon.json that is to be written; None for none."""
-    return next((json.loads(each["content"]) for each in plan["writes"] if each["daemon"]), None)
+    return next((json.loads(each["content"]) for each in plan["writes"] if each["kind"] == "daemon"), None)
 
 
 JOURNALD = {"log-driver": "journald"}
@@ -371,7 +371,7 @@ def test_a_secret_is_in_no_plan_and_no_record(host: dict[str, Any]) -> None:
     found = plan(host, {}, daemon=SECRET)
     assert "s3cret" not in str(found)
     (entry,) = found["writes"]
-    assert (entry["mode"], entry["secret"], written(found)) == ("0600", False, {**ROTATION, **public(SECRET)})
+    assert (entry["mode"], entry["kind"], written(found)) == ("0600", "daemon", {**ROTATION, **public(SECRET)})
     again = plan(host, written(found), ours=found["record"]["daemon"], daemon=SECRET)
     assert again["actions"] == []
     other = {"proxies": {"http-proxy": "http://bob:0ther@p"}}

@@ -199,9 +199,9 @@ def test_a_proxy_is_a_secret_and_waits_for_a_restart(facts: dict[str, Any]) -> N
         engine(facts, **ROTATION), {**ENGINE, "proxy": {"https": 'http://me:s%40"cret@proxy.example'}}
     )
     (entry,) = plan["writes"]
-    assert (entry["mode"], entry["secret"], plan["daemon_reload"], plan["restart_pending"]) == (
+    assert (entry["mode"], entry["kind"], plan["daemon_reload"], plan["restart_pending"]) == (
         "0600",
-        True,
+        "proxy",
         True,
         True,
     )

@@ -10,7 +10,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._together import tog
 FIRMWARE = {"install": ["fw"], "source": {"path": "/s", "content": "deb"}, "record": {"packages": ["fw"]}}
 ENGINE = {
     "install": ["docker.io"], "repository": False, "start": True, "directories": ["/etc/docker"],
-    "writes": [{"path": "/d", "content": "{}", "mode": None, "secret": False, "daemon": True}],
+    "writes": [{"path": "/d", "content": "{}", "mode": None, "kind": "daemon"}],
     "record": {"packages": ["docker.io"]},
 }  # fmt: skip
 DUE = ["firmware", "docker_engine"]
@@ -24,7 +24,8 @@ def run(engine: dict[str, Any] = ENGINE, due: list[str] = DUE, kept: tuple[str, 
 def test_both_come_in_at_once() -> None:
     found = run()
     assert found["install"] == ["fw", "docker.io"]
-    assert (found["source"], found["writes"]) == (FIRMWARE["source"], ENGINE["writes"])
+    assert found["files"] == [{"path": "/s", "content": "deb", "kind": "source"}, *ENGINE["writes"]]
+    assert (found["lease"], run(due=[*DUE, "webui"])["lease"]) == (1800, 9000)  # of the longest step that comes
     assert found["directories"] == ["/etc/docker"]
     assert found["records"] == {"firmware": FIRMWARE["record"], "docker_engine": ENGINE["record"]}
 
@@ -42,7 +43,7 @@ def test_both_come_in_at_once() -> None:
 )
 def test_each_goes_its_own_way(changes: dict[str, Any], variables: dict[str, Any]) -> None:
     assert run({**ENGINE, **changes}, **variables) == {
-        "install": [], "source": None, "writes": [], "directories": [], "records": {}, "access": False,
+        "lease": 0, "install": [], "files": [], "directories": [], "records": {}, "access": False,
     }  # fmt: skip
 
 
