@@ -7,17 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.navilab.webui.plugins.module_utils._host_files import FILES
 from ansible_collections.navilab.webui.plugins.plugin_utils import _lock
 from ansible_collections.navilab.webui.plugins.plugin_utils._holding import HoldingAction
 
-ARGUMENTS = {
-    "lease": {"type": "int", "default": _lock.LEASE_S},
-    "records": {"type": "dict", "default": {}},
-    "directories": {"type": "list", "elements": "str", "default": []},
-    "files": {"type": "list", "elements": "dict", "default": []},
-    "values": {"type": "dict", "default": {}},
-    "proxy": {"type": "str", "default": ""},
-}
+ARGUMENTS = {**FILES, "lease": {"type": "int", "default": _lock.LEASE_S}}
 
 
 class ActionModule(HoldingAction):

@@ -32,7 +32,7 @@ from ansible_collections.navilab.webui.plugins.plugin_utils._action import HostA
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import STEPS
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps._base import Connection, Settings, Step
 from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean, problem, shown
-from ansible_collections.navilab.webui.plugins.plugin_utils._together import together
+from ansible_collections.navilab.webui.plugins.plugin_utils._together import keeps_lists, together
 
 display = Display()
 ARGUMENTS = {
@@ -92,7 +92,9 @@ class ActionModule(HostAction):
             result["selftested"] = True
         if arguments["selftests"]:
             known["facts"], problems = _selftests.learn(known["facts"], arguments["selftests"], arguments["pulled"])
-        plans = self._plans(steps, settings, known, variables, result, begins=bool(arguments["apply"]))
+        # The run that begins may install at once what apt is asked for, but not from a bundle.
+        keep = bool(arguments["begins"]) and not (self._task.check_mode or self._recorded or self._bundle)
+        plans = self._plans(steps, settings, known, variables, result, bool(arguments["apply"]), keep)
         if plans is None:
             return result
 
@@ -193,6 +195,7 @@ class ActionModule(HostAction):
         variables: Mapping[str, Any],
         result: dict[str, Any],
         begins: bool,
+        keep: bool,
     ) -> dict[str, Any] | None:
         """One plan a step; None where the host had to be asked something more, and could not be."""
         records = known["facts"]["records"]
@@ -208,9 +211,11 @@ class ActionModule(HostAction):
         # What is intended is known only now; the host's own programs say whether it can be.
         wanted = known["wanted"]
         more = {"registry_ca": wanted.get("registry_ca", ""), "docker_config": known["facts"]["docker"]["config"]}
+        more["keep_lists"] = keep and keeps_lists(plans, _fresh.due(plans, STEPS), variables)
         seen = self._ask("host_answers", {**questions, **more}, variables, result)
         if seen is None:
             return None
+        known["lists"] = seen["answers"].get("lists", "")
         known["facts"] = _answers.learn(known["facts"], seen["answers"])
         return {name: step.plan(known["facts"], settings[name]) for name, step in steps.items()}
 
@@ -274,8 +279,8 @@ class ActionModule(HostAction):
 
     def _let_go(self, known: dict[str, Any], variables: Mapping[str, Any]) -> None:
         """Of a host that this run ends on; whether it works is nobody's concern, the lock ends by itself."""
-        if known.get("held_until"):
-            known["held_until"] = 0.0
+        if known.get("held_until") or known.get("lists"):
+            known.update(held_until=0.0, lists="")
             with contextlib.suppress(AnsibleError):
                 self.ask("host_lock", {"state": "absent", "run": known["run"]}, variables)
 
@@ -294,7 +299,7 @@ def _fact(known: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, A
         "state": _fresh.write(known),
         "plans": {name: _digest(plan, _gateway(plans)) for name, plan in plans.items()},
         "due": due,
-        "together": together(plans, due, variables, facts["records"]),
+        "together": together(plans, due, variables, facts["records"], known.get("lists", "")),
         "applied": known["applied"],
         "held": bool(known.get("held_until")),
         "interrupted": facts["dpkg"]["interrupted"],

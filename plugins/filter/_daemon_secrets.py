@@ -29,7 +29,7 @@ options:
 
 EXAMPLES = r"""
 - name: Ensure daemon.json is as planned
-  navilab.webui.engine_config:
+  navilab.webui.host_files:
     files: "{{ plan.writes }}"
     values: "{{ docker_engine_daemon | navilab.webui._daemon_secrets }}"
 """

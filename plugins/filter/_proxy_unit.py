@@ -31,7 +31,7 @@ options:
 
 EXAMPLES = r"""
 - name: Ensure the engine has its proxy
-  navilab.webui.engine_config:
+  navilab.webui.host_files:
     files: "{{ plan.writes }}"
     proxy: "{{ docker_engine_proxy | navilab.webui._proxy_unit }}"
 """

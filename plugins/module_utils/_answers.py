@@ -10,18 +10,45 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._apt import with_secrets as sources_with_secrets
-from ._apt_simulate import nothing, simulate
+from ._apt_simulate import box_in, nothing, simulate
 from ._docker_config import with_secrets
 from ._dockerd import validate
+from ._lock import ASIDE
 from ._registry import lookup
-from ._sysfs import UNKNOWN, Tree
+from ._sysfs import UNKNOWN, Tree, opened
 from ._types import Answers, AptAnswer, AptQuestion, DockerdAnswer, DockerdQuestion, RegistryAnswer, SourceFile
+
+_SOURCE = {"path": {"type": "str", "required": True}, "content": {"type": "str", "required": True}}
+_APT = {
+    "install": {"type": "list", "elements": "str", "default": []},
+    "sources": {"type": "list", "elements": "dict", "default": [], "options": _SOURCE},
+}
+_DOCKERD = {"config": {"type": "str", "required": True}}
+ARGUMENTS: dict[str, Any] = {
+    "root": {"type": "path", "default": "/"},
+    "apt": {"type": "list", "elements": "dict", "default": [], "options": _APT},
+    "dockerd": {"type": "list", "elements": "dict", "default": [], "options": _DOCKERD},
+    "images": {"type": "list", "elements": "str", "default": []},
+    "registry_ca": {"type": "str", "default": ""},
+    "docker_config": {"type": "dict"},
+    "keep_lists": {"type": "bool", "default": False},
+}
 
 
 class Answered(Answers):
-    """The answers, and those of the registries by image."""
+    """The answers, those of the registries by image, and a configuration of apt with the lists that were read for all
+    questions together; "" where none were kept."""
 
     registry: dict[str, RegistryAnswer]
+    lists: str
+
+
+def host_answers(given: Mapping[str, Any], _check: bool) -> dict[str, Any]:
+    """The module's result."""
+    with opened(given["root"]) as (root, problem):
+        if problem:
+            return {"failed": True, "msg": problem}
+        return {"changed": False, "answers": answer(**{**given, "root": root})}
 
 
 def answer(
@@ -31,13 +58,16 @@ def answer(
     images: Sequence[str] = (),
     registry_ca: str = "",
     docker_config: Mapping[str, Any] | None = None,
+    keep_lists: bool = False,
 ) -> Answered:
     """Every question with its answer. A recording has those that were asked on its host; the others are not known."""
     tree = Tree(root)
     together = _together(apt) if tree.live else None
-    fine = bool(together and simulate(_with_secrets(together, tree)) == nothing())
+    parent = str(ASIDE) if together and keep_lists else ""
+    fine = bool(together and simulate(_with_secrets(together, tree), parent) == nothing())
     return {
-        "apt": [{"question": each, "answer": nothing() if fine else _apt(tree, each)} for each in apt],
+        "lists": box_in(parent).keep() if fine and parent else "",
+        "apt": [{"question": each, "answer": nothing() if fine else _apt(tree, each, parent)} for each in apt],
         "dockerd": [{"question": each, "answer": _dockerd(tree, each)} for each in dockerd],
         "registry": {image: _registry(tree, image, registry_ca, docker_config) for image in images},
     }
@@ -55,10 +85,12 @@ def _together(questions: Sequence[AptQuestion]) -> AptQuestion | None:
     return {"install": [*install], "sources": [*files.values()]}
 
 
-def _apt(tree: Tree, question: AptQuestion) -> AptAnswer:
+def _apt(tree: Tree, question: AptQuestion, parent: str) -> AptAnswer:
     unknown: AptAnswer = {**nothing(), "error": UNKNOWN}
     # The plan knows the addresses of the host's sources without their logins.
-    return tree.ask(f"apt {_key(question)}", lambda: simulate(_with_secrets(question, tree)), unknown, AptAnswer)
+    return tree.ask(
+        f"apt {_key(question)}", lambda: simulate(_with_secrets(question, tree), parent), unknown, AptAnswer
+    )
 
 
 def _with_secrets(question: AptQuestion, tree: Tree) -> AptQuestion:

@@ -4,15 +4,15 @@
 """What apt would do, asked of apt-get --simulate with an apt of its own directory of lists.
 
 Nothing of the host's apt is written: what has to be read anew goes into a directory of this process, where the host's
-lists are links, and which is gone when the process ends.
+lists are links, and which is gone when the process ends, unless it is kept for the installation that follows at once.
 
-All archives are read anew, as the role will before it installs: a source that has broken since would stop it in the
-middle. That is 1 to 2.5 s of a first run with Debian's mirrors, and of no other, since nothing is asked where nothing
-comes in.
+All archives are read anew: a source that has broken since would stop the role in the middle. That is 1 to 2.5 s of a
+first run with Debian's mirrors, and of no other, since nothing is asked where nothing comes in.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -21,12 +21,14 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ._apt import SourceError, list_name, parse_sources, places
 from ._dpkg import holds, installed
+from ._files import make
 from ._sysfs import UNKNOWN
 from ._types import AptAnswer, AptQuestion, AptSource, SourceFile
 
@@ -34,7 +36,7 @@ TIME_S = 60.0  # for all of a question
 _UPDATE_S = 40.0  # of it for reading archives anew
 FRESH_S = 120.0  # lists that were read so lately, as by an earlier role of this run, are not read anew
 CACHE_BYTES = 256 << 20
-"""Room for what apt makes of all lists: 37 MB for Debian 12 alone."""
+"""Room for what apt makes of all lists, and of them with dpkg's database: 37 MB each for Debian 12 alone."""
 _TEXT = 600  # characters of what apt says
 # What apt's own configuration says of places; apt-config tells them, in this order.
 _PLACES = {
@@ -51,9 +53,8 @@ Debug::NoLocking "1";
 APT::Get::List-Cleanup "0";
 Acquire::Languages "none";
 APT::Color "0";
-Dir::Cache::pkgcache "";
 Dir::Log::Planner "/dev/null";
-Dir::Log::Solver "/dev/null";
+#clear Dir::Log::Solver;
 Acquire::Retries "0";
 Acquire::http::Timeout "10";
 Acquire::https::Timeout "10";
@@ -92,10 +93,10 @@ class Lists(NamedTuple):
         return not (self.error or self.unreachable or self.unread)
 
 
-def simulate(question: AptQuestion) -> AptAnswer:
-    """The answer of this host's apt. Changes nothing."""
+def simulate(question: AptQuestion, parent: str = "") -> AptAnswer:
+    """The answer of this host's apt, with a box in that directory. Changes nothing."""
     try:
-        return _simulate(question, time.monotonic() + TIME_S)
+        return _simulate(question, box_in(parent), time.monotonic() + TIME_S)
     except FileNotFoundError as error:
         return {**nothing(), "error": f"{error.filename or 'apt-get'} is missing"}
     except (OSError, ValueError, subprocess.SubprocessError):  # no room for it: that is no word of apt's
@@ -107,14 +108,13 @@ def nothing() -> AptAnswer:
     return {"removed": [], "held": [], "missing": [], "changed": [], "error": ""}
 
 
-def _simulate(question: AptQuestion, end: float) -> AptAnswer:
+def _simulate(question: AptQuestion, box: Box, end: float) -> AptAnswer:
     host = _host()
-    box = _box()
     overlay = box.overlay(host, question["sources"])
     lists = box.lists(host, question["sources"], end)
     own = lists.directory == host["lists"].rstrip("/")
-    cache = box.theirs(host["cache"]) if own else box.cache
-    options = [*overlay, "-o", f"Dir::State::lists={lists.directory}/", "-o", f"Dir::Cache::srcpkgcache={cache}"]
+    caches = box.caches() if not own else {"srcpkgcache": box.theirs(host["cache"]), "pkgcache": ""}
+    options = [*overlay, "-o", f"Dir::State::lists={lists.directory}/", *_options(caches)]
     said = _apt_get(box, ["--simulate", *options], question["install"], end)
     if said.code and "Unmet dependencies" in said.err:  # an interrupted run left them; the role has them mended first
         mended = _apt_get(box, ["--simulate", "--fix-broken", *options], [], end)
@@ -198,9 +198,9 @@ def clean_text(lines: Iterable[str]) -> str:
 # -- running apt ------------------------------------------------------------------------------------------------------
 
 
-def _run(command: Sequence[str], end: float) -> Said:
+def _run(command: Sequence[str], end: float, **more: str) -> Said:
     # LANGUAGE would win over any locale but C itself.
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "LANGUAGE": "", "DEBIAN_FRONTEND": "noninteractive"}
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "LANGUAGE": "", "DEBIAN_FRONTEND": "noninteractive", **more}
     left = max(end - time.monotonic(), 0.0)
     # A session of its own, so that the methods that it starts end with it.
     with subprocess.Popen(  # pylint: disable=ansible-bad-function
@@ -231,19 +231,52 @@ def _host() -> dict[str, str]:
     return found
 
 
-class Box:
-    """A directory of this process for one apt beside the host's."""
+def _options(caches: Mapping[str, str]) -> list[str]:
+    return [word for name, path in caches.items() for word in ("-o", f"Dir::Cache::{name}={path}")]
 
-    def __init__(self) -> None:
-        self._home = tempfile.TemporaryDirectory(prefix="navilab-apt-")
-        self.path = Path(self._home.name)
+
+def _drop(path: Path, parent: Path | None) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    if parent:
+        with contextlib.suppress(OSError):  # something is kept there
+            parent.rmdir()
+
+
+class Box:
+    """A directory of this process for one apt beside the host's; in `parent`, where it may be kept."""
+
+    def __init__(self, parent: Path | None = None) -> None:
+        if parent:
+            make(str(parent))
+        self.path = Path(tempfile.mkdtemp(prefix="navilab-apt-", dir=parent))
+        self._end = weakref.finalize(self, _drop, self.path, parent)
         self.path.chmod(0o755)  # apt fetches as another user
         self.config = str(self.path / "apt.conf")
         Path(self.config).write_text(_CONFIG)
-        # Where it can't be written apt fails; without one it only takes longer.
-        self.cache = str(self.path / "lists.bin") if shutil.disk_usage(self.path).free > CACHE_BYTES else ""
-        """What apt makes of our lists; apt itself sees whether it is still of them."""
+        # Where they can't be written apt fails; without them it only takes longer.
+        self._room = shutil.disk_usage(self.path).free > CACHE_BYTES
         self._read: dict[frozenset[tuple[str, str]], Lists] = {}
+
+    def keep(self) -> str:
+        """A configuration with our lists in the place of the host's, which stay now; "" where these are the host's."""
+        lists = self.path / "lists"
+        if not lists.is_dir():
+            return ""
+        kept = self.path / "install.conf"
+        theirs = os.environ.get("APT_CONFIG")
+        lines = [f'#include "{theirs}";'] if theirs else []
+        lines += [f'Dir::State::lists "{lists}/";']
+        lines += [f'Dir::Cache::{name} "{path}";' for name, path in self.caches().items()]
+        kept.write_text("\n".join([*lines, ""]))
+        said = _run(["apt-config", "shell", "lists", _PLACES["lists"]], time.monotonic() + 10, APT_CONFIG=str(kept))
+        if f"'{lists}/'" not in said.out:  # the host's own configuration comes after it
+            return ""
+        self._end.detach()
+        return str(kept)
+
+    def caches(self) -> dict[str, str]:
+        """What apt makes of our lists; apt itself sees whether it is still of them. Empty where there is no room."""
+        return {name: str(self.path / f"{name}.bin") if self._room else "" for name in ("srcpkgcache", "pkgcache")}
 
     def overlay(self, host: dict[str, str], files: Sequence[SourceFile]) -> list[str]:
         """Options by which apt takes the host's sources and preferences with the intended files among them."""
@@ -313,7 +346,7 @@ class Box:
         if alone:
             folder = self._folder("alone", "", alone)
             overlay = ["-o", "Dir::Etc::sourcelist=/dev/null", "-o", f"Dir::Etc::sourceparts={folder}/"]
-        options = [*overlay, "-o", f"Dir::State::lists={lists}/", "-o", f"Dir::Cache::srcpkgcache={self.cache}"]
+        options = [*overlay, "-o", f"Dir::State::lists={lists}/", *_options(self.caches())]
         until = min(end - 10, time.monotonic() + _UPDATE_S)
         said = _run(["apt-get", "update", *options, "-c", self.config], until)
         unreachable = list(dict.fromkeys(_FAILED_URL.findall(said.err))) if said.code == 0 else []
@@ -321,7 +354,7 @@ class Box:
 
     def theirs(self, theirs: str) -> str:
         """The host's cache as a link: apt reads it, and what it would write replaces the link."""
-        link = self.path / "srcpkgcache.bin"
+        link = self.path / "theirs.bin"
         if not theirs or not Path(theirs).is_file():
             return ""
         if not link.is_symlink() and not link.exists():
@@ -330,8 +363,9 @@ class Box:
 
 
 @functools.lru_cache(maxsize=1)
-def _box() -> Box:
-    return Box()
+def box_in(parent: str) -> Box:
+    """This process's, made at the first call; "" is where temporary directories are."""
+    return Box(Path(parent) if parent else None)
 
 
 def _make(folder: Path) -> None:

@@ -27,7 +27,13 @@ from ._docker_config import parse, public, public_text, render, resolve
 from ._docker_unit import PID, SERVICE
 from ._engines import SOCKET
 from ._files import ApplyError, Replaced, write_whole
+from ._types import Check
 
+ARGUMENTS: dict[str, Any] = {  # of the module engine_service
+    "state": {"type": "str", "choices": ["started", "restarted", "reloaded"], "default": "started"},
+    "daemon_reload": {"type": "bool", "default": False},
+    "enabled": {"type": "bool", "default": False},
+}
 BACKUP = "/var/lib/navilab/daemon.json.before"
 START_S = 300.0
 """Units of Docker have no timeout of their own; an engine with many containers takes its time."""
@@ -128,6 +134,19 @@ class Served(NamedTuple):
     changed: bool
     evidence: str = ""
     remedy: str = ""
+
+
+def engine_service(given: Mapping[str, Any], check: bool) -> dict[str, Any]:
+    """The module's result."""
+    done = serve(given["state"], given["daemon_reload"], given["enabled"], check)
+    if not done.evidence:
+        return {"changed": done.changed}
+    found: Check = {
+        "id": "docker_engine", "status": "failed", "evidence": done.evidence, "remedy": done.remedy, "note": "",
+        "reason": "",
+    }  # fmt: skip
+    msg = f"docker_engine: {done.evidence}. Remedy: {done.remedy}."
+    return {"failed": True, "msg": msg, "changed": done.changed, "checks": [found]}
 
 
 def serve(state: str, daemon_reload: bool = False, enable: bool = False, check: bool = False) -> Served:

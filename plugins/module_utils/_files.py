@@ -19,20 +19,35 @@ class Replaced(NamedTuple):
     before: str
     after: str
 
+    def diff(self, path: str) -> dict[str, str]:
+        """As Ansible shows it."""
+        return {"before": self.before, "after": self.after, "before_header": path, "after_header": path}
+
 
 class ApplyError(Exception):
     """What went wrong, in words."""
 
 
-def make(path: str, check: bool = False) -> bool:
-    """A directory of root's for settings, with those above it; whether it was missing."""
-    if Path(path).is_dir():
-        return False
+def make(path: str, owner: tuple[int, int] | None = None, check: bool = False) -> Replaced:
+    """A directory with those above it that are missing, with mode 0755: root's, or that user's and group's. One that is
+    there stays as it is, where no owner is given."""
+    target = Path(path)
+    before = _shown(target.stat()) if target.is_dir() else "absent\n"
+    uid, gid = owner or (os.geteuid(), os.getegid())
+    after = f"directory 0755 {uid}:{gid}\n"
+    if before != "absent\n" and (owner is None or before == after):
+        return Replaced(False, before, before)
     if not check:
-        make(str(Path(path).parent))
-        Path(path).mkdir()
-        Path(path).chmod(0o755)  # whatever the umask
-    return True
+        if not target.parent.is_dir():
+            make(str(target.parent), owner)
+        target.mkdir(exist_ok=True)
+        os.chown(target, uid, gid)
+        target.chmod(0o755)  # whatever the umask
+    return Replaced(True, before, after)
+
+
+def _shown(seen: os.stat_result) -> str:
+    return f"directory {stat.S_IMODE(seen.st_mode):04o} {seen.st_uid}:{seen.st_gid}\n"
 
 
 def write(path: str, content: str, mode: str | None = None, check: bool = False) -> Replaced:

@@ -23,7 +23,7 @@ from ._hardware import gather_hardware
 from ._machine import gather_disk, gather_files, gather_memory, gather_records, images_of
 from ._net import listeners, own_addresses, probe
 from ._paths import expand
-from ._sysfs import UNKNOWN, Recorder, Tree
+from ._sysfs import UNKNOWN, Recorder, Tree, opened
 from ._types import Container, Docker, Facts, GatewayAnswer, Http, PortFacts, RegistryAnswer
 
 _WEBUI = {"name": {"type": "str", "required": True}, "port": {"type": "int", "required": True}}
@@ -45,6 +45,15 @@ ARGUMENTS: dict[
     "addresses": {"type": "list", "elements": "str", "default": []},
     "gateways": {"type": "list", "elements": "dict", "default": [], "options": _GATEWAY},
 }
+
+
+def host_info(given: Mapping[str, Any], _check: bool) -> dict[str, Any]:
+    """The module's result."""
+    with opened(given["root"]) as (root, problem):
+        if problem:
+            return {"failed": True, "msg": problem}
+        host = gather(**{**given, "root": root})
+    return {"changed": False, "host": {**host, "root": given["root"]}}
 
 
 def gather(

@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,7 +22,19 @@ from typing import Any, TypedDict
 from ._sysfs import describe
 from ._types import Lock
 
+RUN: dict[str, Any] = {  # which run is to hold the host: the action plugins say it
+    "lease": {"type": "int", "default": 1800},
+    "run": {"type": "str"},
+    "over": {"type": "str", "default": ""},
+    "who": {"type": "str", "default": ""},
+    "machine": {"type": "str", "default": ""},
+    "pid": {"type": "int", "default": 0},
+    "start": {"type": "int"},
+}
+ARGUMENTS: dict[str, Any] = {"state": {"type": "str", "choices": ["present", "absent"], "default": "present"}, **RUN}
 FOLDER = Path("/run/navilab.webui")
+ASIDE = Path("/var/cache/navilab.webui")
+"""What a run puts aside on the host until it lets it go."""
 _LIMIT = 4096
 _TEXTS = ("run", "who", "machine")
 _WORD = 200  # characters of one of them
@@ -73,6 +86,21 @@ def take(mine: Mapping[str, Any], lease_s: float, over: str = "", folder: Path =
     return None
 
 
+def host_lock(given: Mapping[str, Any], check: bool) -> dict[str, Any]:
+    """The module's result."""
+    if given["state"] == "present":
+        return {"changed": False, **hold(given, check)}
+    problem = ""
+    try:
+        if given["run"] and not check:
+            release(given["run"], FOLDER)
+            if not read(FOLDER):
+                shutil.rmtree(ASIDE, ignore_errors=True)
+    except OSError as error:
+        problem = f"{FOLDER}: {describe(error)}"
+    return {"changed": False, "held": False, "lock": None, "problem": problem}
+
+
 class Held(TypedDict):
     """Whether a run holds the host, another's lock, and why a lock could not be kept: nobody is kept from it then."""
 
@@ -81,12 +109,15 @@ class Held(TypedDict):
     problem: str
 
 
-def hold(mine: Mapping[str, Any], lease_s: float, over: str, folder: Path = FOLDER) -> Held:
-    """`take`, with what came of it; that no lock can be kept stops no run."""
+def hold(given: Mapping[str, Any], check: bool) -> Held:
+    """Hold the host for a run, where one is named; that no lock can be kept stops no run."""
+    if check or not given["run"]:
+        return {"held": False, "lock": None, "problem": ""}
+    mine = {key: given[key] for key in ("run", "who", "machine", "pid", "start")}
     try:
-        other = take(mine, lease_s, over, folder)
+        other = take(mine, given["lease"], given["over"], FOLDER)
     except OSError as error:
-        return {"held": False, "lock": None, "problem": f"{folder}: {describe(error)}"}
+        return {"held": False, "lock": None, "problem": f"{FOLDER}: {describe(error)}"}
     return {"held": other is None, "lock": other, "problem": ""}
 
 

@@ -9,6 +9,7 @@ import datetime
 import json
 import re
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ._docker import Engine, EngineError
@@ -24,7 +25,7 @@ ARGUMENTS: dict[str, Any] = {  # of the module and of the action plugin that rep
     "allow_no_models": {"type": "bool", "default": False},
     "restarts": {"type": "int"},
 }
-_INTERVAL = 0.5
+_INTERVAL = 0.25
 _TAIL = 20
 _EARLY = 2.0
 _DEATHS = 2
@@ -51,6 +52,19 @@ def phase_of(lines: list[str]) -> str:
             if pattern.search(line):
                 return phase
     return ""
+
+
+def webui_ready(given: Mapping[str, Any], check: bool) -> dict[str, Any]:
+    """The module's result."""
+    if not 1 <= given["port"] <= 65535:
+        return {"failed": True, "msg": f"port: {given['port']} is not between 1 and 65535"}
+    if check:
+        return {
+            "changed": False, "ready": False, "seconds": 0, "models": None, "phase": "", "state": None,
+        }  # fmt: skip
+    start, patience = time.monotonic(), max(0, given["slice"])
+    seen = wait(given["name"], given["port"], patience, given["allow_no_models"], restarts=given["restarts"])
+    return {"changed": False, "seconds": int(time.monotonic() - start), **seen}
 
 
 def wait(

@@ -14,6 +14,21 @@ from typing import Any
 from ._files import ApplyError, Replaced, make, write_whole
 from ._machine import RECORDS
 
+ARGUMENTS: dict[str, Any] = {"name": {"type": "str", "required": True}, "content": {"type": "dict", "default": {}}}
+
+
+def role_record(given: Mapping[str, Any], check: bool) -> dict[str, Any]:
+    """The module's result."""
+    name, path = given["name"], ""
+    try:
+        path = str(path_of(name))
+        done = keep(name, given["content"], check)
+    except ApplyError as error:
+        return {"failed": True, "msg": str(error)}
+    except OSError as error:
+        return {"failed": True, "msg": f"{path}: {error}"}
+    return {"changed": done.changed, "path": path, "diff": done.diff(path)}
+
 
 def path_of(name: str) -> Path:
     """The file of a role's record."""

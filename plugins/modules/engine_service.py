@@ -14,7 +14,7 @@ author:
 description:
   - Internal to the role docker_engine.
   - Has C(docker.service) started, restarted or reloaded, and waits until the engine answers.
-  - If it does not come up, the C(daemon.json) that M(navilab.webui.engine_config) has replaced comes back, the engine
+  - If it does not come up, the C(daemon.json) that M(navilab.webui.host_files) has replaced comes back, the engine
     is started with that, and the module fails with dockerd's last words.
   - Returns nothing of the unit, whose environment may hold a proxy's password.
 extends_documentation_fragment:
@@ -37,7 +37,7 @@ options:
     type: bool
     default: false
 seealso:
-  - module: navilab.webui.engine_config
+  - module: navilab.webui.host_files
 """
 
 EXAMPLES = r"""
@@ -57,29 +57,13 @@ checks:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.navilab.webui.plugins.module_utils._engine_apply import serve
-from ansible_collections.navilab.webui.plugins.module_utils._types import Check
+from ansible_collections.navilab.webui.plugins.module_utils._engine_apply import ARGUMENTS, engine_service
+from ansible_collections.navilab.webui.plugins.module_utils._finish import finish
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "state": {"type": "str", "choices": ["started", "restarted", "reloaded"], "default": "started"},
-            "daemon_reload": {"type": "bool", "default": False},
-            "enabled": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
-    given = module.params
-    done = serve(given["state"], given["daemon_reload"], given["enabled"], module.check_mode)
-    if done.evidence:
-        check: Check = {
-            "id": "docker_engine", "status": "failed", "evidence": done.evidence, "remedy": done.remedy, "note": "",
-            "reason": "",
-        }  # fmt: skip
-        msg = f"docker_engine: {done.evidence}. Remedy: {done.remedy}."
-        module.fail_json(msg=msg, changed=done.changed, checks=[check])
-    module.exit_json(changed=done.changed)
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    finish(module, engine_service(module.params, module.check_mode))
 
 
 if __name__ == "__main__":

@@ -77,6 +77,13 @@ options:
     description:
       - The engine's C(daemon.json), for its mirrors and insecure registries.
     type: dict
+  keep_lists:
+    description:
+      - Whether the lists of apt that were read for several transactions, with nothing in the way of any, are kept in
+        C(/var/cache/navilab.webui) for the installation that follows. M(navilab.webui.host_lock) takes them away as it
+        lets the host go.
+    type: bool
+    default: false
 seealso:
   - module: navilab.webui.host_info
 """
@@ -109,37 +116,17 @@ answers:
           error: ""
     dockerd: []
     registry: {}
+    lists: ""
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.navilab.webui.plugins.module_utils._answers import answer
-from ansible_collections.navilab.webui.plugins.module_utils._sysfs import opened
-
-_SOURCE = {"path": {"type": "str", "required": True}, "content": {"type": "str", "required": True}}
-_APT = {
-    "install": {"type": "list", "elements": "str", "default": []},
-    "sources": {"type": "list", "elements": "dict", "default": [], "options": _SOURCE},
-}
-_DOCKERD = {"config": {"type": "str", "required": True}}
+from ansible_collections.navilab.webui.plugins.module_utils._answers import ARGUMENTS, host_answers
+from ansible_collections.navilab.webui.plugins.module_utils._finish import finish
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "root": {"type": "path", "default": "/"},
-            "apt": {"type": "list", "elements": "dict", "default": [], "options": _APT},
-            "dockerd": {"type": "list", "elements": "dict", "default": [], "options": _DOCKERD},
-            "images": {"type": "list", "elements": "str", "default": []},
-            "registry_ca": {"type": "str", "default": ""},
-            "docker_config": {"type": "dict"},
-        },
-        supports_check_mode=True,
-    )
-    with opened(module.params["root"]) as (root, problem):
-        if problem:
-            module.fail_json(msg=problem)
-        answers = answer(**{**module.params, "root": root})
-    module.exit_json(changed=False, answers=answers)
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    finish(module, host_answers(module.params, module.check_mode))
 
 
 if __name__ == "__main__":

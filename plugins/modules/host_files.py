@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_files
-short_description: Keep records, and write sources of apt and settings of the engine, in one round trip
+short_description: Keep records, make directories and write files, in one round trip
 version_added: "0.1.0"
 author:
   - navilab.webui contributors (@navilab)
@@ -48,10 +48,19 @@ options:
     default: {}
   directories:
     description:
-      - Directories that the files need, root's with mode 0755. Those that are there stay as they are.
+      - Directories, made with those above them, with mode 0755. They are root's, and those that are there stay as they
+        are, where no O(owner) is given.
     type: list
     elements: str
     default: []
+  owner:
+    description:
+      - Number of the account that O(directories) belong to.
+    type: int
+  group:
+    description:
+      - Number of its group.
+    type: int
   files:
     description:
       - The files, as a plan has them.
@@ -81,6 +90,11 @@ options:
         type: str
         choices: [text, daemon, proxy, source]
         default: text
+  lists:
+    description:
+      - Configuration of apt with the lists that M(navilab.webui.host_answers) has kept.
+    type: path
+    default: ""
   values:
     description:
       - Values of keys of C(daemon.json) that hold a secret.
@@ -155,6 +169,11 @@ paths:
   returned: success
   type: list
   elements: str
+lists:
+  description:
+    - O(lists) where it is there, not older than ten minutes and not older than any source of apt, else empty.
+  returned: success
+  type: str
 held:
   description:
     - Whether this run holds the host now.
@@ -173,76 +192,13 @@ problem:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.navilab.webui.plugins.module_utils import _apt_source, _engine_apply, _lock, _records
-from ansible_collections.navilab.webui.plugins.module_utils._files import ApplyError, Replaced, make, write
-from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
-
-_FILE = {
-    "path": {"type": "str", "required": True},
-    "content": {"type": "str", "required": True},
-    "mode": {"type": "str"},
-    "kind": {"type": "str", "choices": ["text", "daemon", "proxy", "source"], "default": "text"},
-}
-ARGUMENTS = {
-    "lease": {"type": "int", "default": 1800},
-    "records": {"type": "dict", "default": {}},
-    "directories": {"type": "list", "elements": "str", "default": []},
-    "files": {"type": "list", "elements": "dict", "default": [], "options": _FILE},
-    "values": {"type": "dict", "default": {}, "no_log": True},
-    "proxy": {"type": "str", "default": "", "no_log": True},
-    "run": {"type": "str"},
-    "over": {"type": "str", "default": ""},
-    "who": {"type": "str", "default": ""},
-    "machine": {"type": "str", "default": ""},
-    "pid": {"type": "int", "default": 0},
-    "start": {"type": "int"},
-}
+from ansible_collections.navilab.webui.plugins.module_utils._finish import finish
+from ansible_collections.navilab.webui.plugins.module_utils._host_files import ARGUMENTS, host_files
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    given, check = module.params, module.check_mode
-    held: _lock.Held = {"held": False, "lock": None, "problem": ""}
-    if given["run"] and not check:
-        mine = {key: given[key] for key in ("run", "who", "machine", "pid", "start")}
-        held = _lock.hold(mine, given["lease"], given["over"], _lock.FOLDER)
-        if held["lock"]:
-            module.exit_json(changed=False, paths=[], **held)
-
-    paths, diffs = [], []
-
-    def note(path: str, done: Replaced) -> None:
-        if done.changed:
-            paths.append(path)
-            diffs.append({"before": done.before, "after": done.after, "before_header": path, "after_header": path})
-
-    path = ""
-    try:
-        for name, content in given["records"].items():
-            path = str(_records.path_of(name))
-            note(path, _records.keep(name, content, check))
-        for path in given["directories"]:
-            if make(path, check):
-                paths.append(path)
-        for file in given["files"]:
-            path = file["path"]
-            note(path, _write(file, given["values"], given["proxy"], check))
-    except ApplyError as error:
-        module.fail_json(msg=str(error), changed=bool(paths))
-    except OSError as error:
-        module.fail_json(msg=f"{path}: {error.strerror}", changed=bool(paths))
-    module.exit_json(changed=bool(paths), paths=paths, diff=diffs, **held)
-
-
-def _write(file: dict[str, str], values: dict[str, str], proxy: str, check: bool) -> Replaced:
-    path, content, mode = file["path"], file["content"], file["mode"]
-    if file["kind"] == "daemon":
-        return _engine_apply.replace(path, content, values, mode, check)
-    if file["kind"] == "source":
-        return _apt_source.replace(path, content, Tree("/"), check)
-    if file["kind"] == "proxy":
-        return Replaced(write(path, proxy, mode, check).changed, "", "")
-    return write(path, content, mode, check)
+    finish(module, host_files(module.params, module.check_mode))
 
 
 if __name__ == "__main__":

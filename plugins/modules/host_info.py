@@ -238,17 +238,13 @@ host:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.navilab.webui.plugins.module_utils._gather import ARGUMENTS, gather
-from ansible_collections.navilab.webui.plugins.module_utils._sysfs import opened
+from ansible_collections.navilab.webui.plugins.module_utils._finish import finish
+from ansible_collections.navilab.webui.plugins.module_utils._gather import ARGUMENTS, host_info
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    with opened(module.params["root"]) as (root, problem):
-        if problem:
-            module.fail_json(msg=problem)
-        host = gather(**{**module.params, "root": root})
-    module.exit_json(changed=False, host={**host, "root": module.params["root"]})
+    finish(module, host_info(module.params, module.check_mode))
 
 
 if __name__ == "__main__":

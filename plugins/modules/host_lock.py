@@ -96,35 +96,13 @@ problem:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.navilab.webui.plugins.module_utils import _lock
-from ansible_collections.navilab.webui.plugins.module_utils._sysfs import describe
-
-ARGUMENTS = {
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "lease": {"type": "int", "default": 1800},
-    "run": {"type": "str"},
-    "over": {"type": "str", "default": ""},
-    "who": {"type": "str", "default": ""},
-    "machine": {"type": "str", "default": ""},
-    "pid": {"type": "int", "default": 0},
-    "start": {"type": "int"},
-}
+from ansible_collections.navilab.webui.plugins.module_utils._finish import finish
+from ansible_collections.navilab.webui.plugins.module_utils._lock import ARGUMENTS, host_lock
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    given = module.params
-    mine = {key: given[key] for key in ("run", "who", "machine", "pid", "start")}
-    if module.check_mode or not given["run"]:
-        module.exit_json(changed=False, held=False, lock=None, problem="")
-    if given["state"] == "present":
-        module.exit_json(changed=False, **_lock.hold(mine, given["lease"], given["over"], _lock.FOLDER))
-    problem = ""
-    try:
-        _lock.release(given["run"], _lock.FOLDER)
-    except OSError as error:
-        problem = f"{_lock.FOLDER}: {describe(error)}"
-    module.exit_json(changed=False, held=False, lock=None, problem=problem)
+    finish(module, host_lock(module.params, module.check_mode))
 
 
 if __name__ == "__main__":

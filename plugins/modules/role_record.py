@@ -63,25 +63,13 @@ path:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.navilab.webui.plugins.module_utils._files import ApplyError
-from ansible_collections.navilab.webui.plugins.module_utils._records import keep, path_of
+from ansible_collections.navilab.webui.plugins.module_utils._finish import finish
+from ansible_collections.navilab.webui.plugins.module_utils._records import ARGUMENTS, role_record
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={"name": {"type": "str", "required": True}, "content": {"type": "dict", "default": {}}},
-        supports_check_mode=True,
-    )
-    name = module.params["name"]
-    try:
-        path = str(path_of(name))
-        done = keep(name, module.params["content"], module.check_mode)
-    except ApplyError as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"{path}: {error}")
-    diff = {"before": done.before, "after": done.after, "before_header": path, "after_header": path}
-    module.exit_json(changed=done.changed, path=path, diff=diff)
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    finish(module, role_record(module.params, module.check_mode))
 
 
 if __name__ == "__main__":

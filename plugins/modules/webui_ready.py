@@ -123,28 +123,14 @@ log:
   elements: str
 """
 
-import time
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.navilab.webui.plugins.module_utils._ready import ARGUMENTS, wait
+from ansible_collections.navilab.webui.plugins.module_utils._finish import finish
+from ansible_collections.navilab.webui.plugins.module_utils._ready import ARGUMENTS, webui_ready
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    arguments = module.params
-    if not 1 <= arguments["port"] <= 65535:
-        module.fail_json(msg=f"port: {arguments['port']} is not between 1 and 65535")
-    if module.check_mode:
-        module.exit_json(changed=False, ready=False, seconds=0, models=None, phase="", state=None)
-    start = time.monotonic()
-    seen = wait(
-        arguments["name"],
-        arguments["port"],
-        max(0, arguments["slice"]),
-        arguments["allow_no_models"],
-        restarts=arguments["restarts"],
-    )
-    module.exit_json(changed=False, seconds=int(time.monotonic() - start), **seen)
+    finish(module, webui_ready(module.params, module.check_mode))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.common.text.converters import to_bytes
 from ansible.plugins.action import ActionBase
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check
 
 from . import _access, _lock
-from ._program import program
+from ._program import OURS, program
 from ._text import clean_lines, problem_lines, shown
 
 _HERE = "navilab-here"
@@ -34,9 +35,9 @@ class HostAction(ActionBase):  # type: ignore[misc]
         self, module: str, arguments: Mapping[str, Any], variables: Mapping[str, Any], *, as_file: bool = False
     ) -> dict[str, Any]:
         """A module's result. `as_file` sends it as Ansible sends files, by the directory for temporary files, which
-        proves that later tasks can. A host that is fed through a pipe gets host_info as our own program."""
+        proves that later tasks can. A host that is fed through a pipe gets those of OURS as our own program."""
         self._as_file = as_file
-        self._instead = program(arguments) if module == "host_info" else b""
+        self._instead = program(module, arguments, bool(self._task.check_mode)) if module in OURS else b""
         try:
             name = f"navilab.webui.{module}"
             seen: dict[str, Any] = self._execute_module(
@@ -74,7 +75,9 @@ class HostAction(ActionBase):  # type: ignore[misc]
 
     def _configure_module(self, module_name: str, *arguments: Any, **more: Any) -> Any:
         """What would be put together for the host, and replaced as it is sent: the least that brings its wrapper."""
-        replaced = self._instead and self._is_pipelining_enabled("new")
+        if self._instead and not super()._is_pipelining_enabled("new"):
+            self._instead = b""
+        replaced = bool(self._instead)
         return super()._configure_module("ansible.builtin.ping" if replaced else module_name, *arguments, **more)
 
     def _is_pipelining_enabled(self, module_style: str, wrap_async: bool = False) -> bool:
@@ -87,6 +90,11 @@ class HostAction(ActionBase):  # type: ignore[misc]
             in_data = self._instead
         result: dict[str, Any] = super()._low_level_execute_command(cmd, sudoable, in_data, *arguments, **more)
         return result
+
+    def _transfer_data(self, remote_path: str, data: Any) -> str:
+        replaced = self._instead and _WRAPPER in to_bytes(data, nonstring="empty")
+        sent: str = super()._transfer_data(remote_path, self._instead if replaced else data)
+        return sent
 
     @staticmethod
     def _name(variables: Mapping[str, Any]) -> str:
@@ -123,6 +131,20 @@ class HostAction(ActionBase):  # type: ignore[misc]
         version = re.search(rf"{_HERE} (\d+\.\d+)", out)
         said = str(answer.get("stderr") or "").strip() or out.replace(_HERE, "").strip()
         return _access.Tried(login, became, version.group(1) if version else "", said)
+
+
+class OwnModule(HostAction):
+    """A module of OURS and nothing more."""
+
+    _requires_connection = True
+    _supports_check_mode = True
+    _module = ""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _validation, arguments = self.validate_argument_spec(OURS[self._module].ARGUMENTS)
+        result.update(self.ask(self._module, arguments, task_vars or {}))
+        return result
 
 
 def is_local(variables: Mapping[str, Any]) -> bool:

@@ -1,9 +1,9 @@
 # Copyright: navilab.webui contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What host_info does, as a program that has our sources with it and none of Ansible's: a host compiles what it is sent
-at each call, and Ansible's own library for modules is the larger half. Ours root finds compiled from the second call
-on, in a directory of its own in memory, which is gone with a boot."""
+"""What modules of ours do that a run asks for often, as a program that has our sources with it and none of Ansible's: a
+host compiles what it is sent at each call, and Ansible's own library for modules is the larger half. Ours root finds
+compiled from the second call on, in a directory of its own in memory, which is gone with a boot."""
 
 from __future__ import annotations
 
@@ -17,6 +17,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.navilab.webui.plugins.module_utils import (
+    _answers,
+    _engine_apply,
+    _gather,
+    _host_files,
+    _lock,
+    _ready,
+    _records,
+)
+
+OURS: dict[str, Any] = {
+    "engine_service": _engine_apply, "host_answers": _answers, "host_files": _host_files, "host_info": _gather,
+    "host_lock": _lock, "role_record": _records, "webui_ready": _ready,
+}  # fmt: skip
+"""Where the function of a module's name is, from the module's arguments and check mode to its result; and ARGUMENTS."""
 KEPT = "/run/navilab.webui/sources"
 """Where a host keeps our sources, by their digest."""
 ROOM = 16 << 20
@@ -91,15 +106,15 @@ if kept("{kept}"):
     sys.path.insert(0, "{kept}")
 else:
     sys.meta_path.insert(0, Sources(unpacked()))
-from navilab_webui._gather import gather
-print(json.dumps({{"changed": False, "host": gather(**json.loads(base64.b64decode("{arguments}")))}}))
+from navilab_webui.{file} import {module}
+print(json.dumps({module}(json.loads(base64.b64decode("{arguments}")), {check})))
 """
 
 
 @functools.cache
 def _packed() -> str:
-    """_gather.py and all that it imports, early or late."""
-    found, wanted = {"navilab_webui": ""}, ["_gather"]
+    """The modules' functions and all that they import, early or late."""
+    found, wanted = {"navilab_webui": ""}, [_file(module) for module in OURS]
     while wanted:
         name = wanted.pop()
         if f"navilab_webui.{name}" in found:
@@ -110,12 +125,26 @@ def _packed() -> str:
     return base64.b64encode(zlib.compress(json.dumps(found).encode())).decode()
 
 
+def _file(module: str) -> str:
+    return str(OURS[module].__name__).rpartition(".")[2]
+
+
 _packed()  # in the parent, whose workers inherit it
 
 
-def program(arguments: Mapping[str, Any], kept: str = KEPT) -> bytes:
-    """Gathers with these arguments, prints what the module host_info returns."""
-    given = base64.b64encode(json.dumps(dict(arguments), default=str).encode()).decode()
+def program(module: str, arguments: Mapping[str, Any], check: bool = False, kept: str = KEPT) -> bytes:
+    """Prints what the module returns for these arguments, which are as its specification wants them."""
+    whole = {name: option.get("default") for name, option in OURS[module].ARGUMENTS.items()} | dict(arguments)
+    given = base64.b64encode(json.dumps(whole, default=str).encode()).decode()
     packed = _packed()
     home = f"{kept}/{hashlib.sha256(packed.encode()).hexdigest()[:32]}"
-    return _PROGRAM.format(packed=packed, kept=home, room=ROOM, unused=UNUSED_S, arguments=given).encode()
+    return _PROGRAM.format(
+        packed=packed,
+        kept=home,
+        room=ROOM,
+        unused=UNUSED_S,
+        file=_file(module),
+        module=module,
+        arguments=given,
+        check=check,
+    ).encode()

@@ -14,7 +14,7 @@ from . import _lock
 class Together(TypedDict):
     """Packages by name, the files (a source of apt among them) and directories that they need or start with, the
     records of what comes in, by whichever step of the run, and whether `access`, the lab user's, is given before the
-    host is planned again. `lease` is that of the run's longest step, in seconds."""
+    host is planned again. `lease` is that of the run's longest step, in seconds; `lists` what host_answers has kept."""
 
     lease: int
     install: list[str]
@@ -22,10 +22,15 @@ class Together(TypedDict):
     directories: list[str]
     records: dict[str, dict[str, Any]]
     access: bool
+    lists: str
 
 
 def together(
-    plans: Mapping[str, Mapping[str, Any]], due: Iterable[str], variables: Mapping[str, Any], kept: Container[str]
+    plans: Mapping[str, Mapping[str, Any]],
+    due: Iterable[str],
+    variables: Mapping[str, Any],
+    kept: Container[str],
+    lists: str,
 ) -> Together:
     """What firmware and docker_engine bring in, where both do and the run's tags let both.
 
@@ -45,7 +50,7 @@ def together(
         or engine.get("files_absent")
         or not all(_selected(step, variables) for step in ("firmware", "docker_engine"))
     ):
-        return {"lease": 0, "install": [], "files": [], "directories": [], "records": {}, "access": False}
+        return {"lease": 0, "install": [], "files": [], "directories": [], "records": {}, "access": False, "lists": ""}
     sources = [{**firmware["source"], "kind": "source"}] if firmware["source"] else []
     return {
         "lease": _lock.lease_s(due),
@@ -60,7 +65,14 @@ def together(
             and (step not in kept or step in ("firmware", "docker_engine"))
         },
         "access": "gpu_access" in due and _selected("gpu_access", variables),
+        "lists": lists,
     }
+
+
+def keeps_lists(plans: Mapping[str, Mapping[str, Any]], due: Iterable[str], variables: Mapping[str, Any]) -> bool:
+    """Whether the lists that apt reads for these plans serve the transaction: in a run that lets the host go at its
+    end, which takes them away."""
+    return bool(together(plans, due, variables, (), "")["install"]) and _selected("verify", variables)
 
 
 def _selected(step: str, variables: Mapping[str, Any]) -> bool:

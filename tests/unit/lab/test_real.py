@@ -128,7 +128,7 @@ def test_a_small_torch_says_in_the_self_test_that_it_is_simulated(tmp_path: Path
 
 @pytest.fixture
 def tests_run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`tests/run STAGE` in a checkout of nothing else, whose tools do nothing: `tests_run(STAGE, NAVILAB_MIRRORS=...)`."""
+    """`tests/run STAGE` in a checkout of nothing else, whose tools do nothing: `tests_run(STAGE, VARIABLE=...)`."""
     checkout = tmp_path / "checkout"
     tools = checkout / ".venv/bin"
     tools.mkdir(parents=True)

@@ -480,6 +480,18 @@ def test_testing_images_again_holds_the_host(plan: Callable[..., Any], answering
     assert navilab(result)["held"] and len(answering.locked) == 1
 
 
+@pytest.mark.parametrize(
+    ("more", "keeps"), [({"begins": True}, True), ({}, False), ({"begins": True, "check": True}, False)]
+)
+def test_what_apt_has_read_is_kept_by_the_run_that_installs(
+    plan: Callable[..., Any], answering: Any, facts: dict[str, Any], more: dict[str, Any], keeps: bool
+) -> None:
+    facts["docker"]["images"] = {}
+    plan(ALL, **more)
+    (asked,) = [asked for asked in answering.asked if "keep_lists" in asked]
+    assert asked["keep_lists"] is keeps
+
+
 def test_the_second_run_is_told_at_its_beginning(
     plan: Callable[..., Any], answering: Any, facts: dict[str, Any]
 ) -> None:

@@ -113,7 +113,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
 
 
 def forget() -> None:
-    _apt_simulate._box.cache_clear()
+    _apt_simulate.box_in.cache_clear()
     _apt_simulate._host.cache_clear()
 
 
@@ -212,7 +212,7 @@ def test_no_room_for_a_cache(host: Host, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(_apt_simulate, "CACHE_BYTES", 1 << 60)
     host.source()
     assert host.ask("docker-ce")["removed"] == ["moby-engine"]
-    assert not list(_apt_simulate._box().path.glob("*.bin"))
+    assert not list(_apt_simulate.box_in("").path.glob("*.bin"))
 
 
 @APT
@@ -228,7 +228,9 @@ def test_two_questions_are_asked_as_one(host: Host, monkeypatch: pytest.MonkeyPa
     }
     calls: list[list[str]] = []
     run = _apt_simulate._run
-    monkeypatch.setattr(_apt_simulate, "_run", lambda command, end: calls.append([*command]) or run(command, end))
+    monkeypatch.setattr(
+        _apt_simulate, "_run", lambda command, end, **more: calls.append([*command]) or run(command, end, **more)
+    )
 
     def ask(package: str) -> tuple[list[Any], list[str]]:
         calls.clear()
@@ -240,6 +242,36 @@ def test_two_questions_are_asked_as_one(host: Host, monkeypatch: pytest.MonkeyPa
     answers, made = ask("docker-ce")
     assert [answer["removed"] for answer in answers] == [[], ["moby-engine"]]
     assert made == ["simulate"] * 3, "what was read once serves all of them"
+
+
+@APT
+def test_what_was_read_is_kept_for_the_installation(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is in its way, and until the run lets the host go; the host's own lists stay as they are."""
+    aside = host.root / "var/cache/navilab.webui"
+    monkeypatch.setattr(_answers, "ASIDE", aside)
+    host.source()
+    before = host.tree()
+    questions: list[AptQuestion] = [{"install": [name], "sources": []} for name in ("libseccomp2", "podman-docker")]
+    kept = _answers.answer(apt=questions, keep_lists=True)["lists"]
+    forget()
+    assert Path(kept).parent.parent == aside
+    command = ["apt-get", "-oDir::Log::Planner=/dev/null", "--simulate", "install", "libseccomp2", "podman-docker"]
+    done = subprocess.run(command, env={**os.environ, "APT_CONFIG": kept}, capture_output=True, text=True, check=False)
+    assert "Inst podman-docker" in done.stdout, done.stderr
+    shutil.rmtree(aside)
+    assert host.tree() == before
+    for asked, keep in ((questions, False), (questions[:1], True)):  # nobody asked, and nothing to do at once
+        assert _answers.answer(apt=asked, keep_lists=keep)["lists"] == ""
+    removes: list[AptQuestion] = [*questions, {"install": ["docker-ce"], "sources": []}]
+    forget()
+    assert _answers.answer(apt=removes, keep_lists=True)["lists"] == ""
+    forget()
+    assert not aside.exists()
+    # The host's own configuration has the last word.
+    parts = host.root / "etc/apt/apt.conf.d"
+    parts.mkdir(exist_ok=True)
+    (parts / "99lists").write_text(f'Dir::State::lists "{host.root}/var/lib/apt/lists/";\n')
+    assert _answers.answer(apt=questions, keep_lists=True)["lists"] == ""
 
 
 def test_questions_that_contradict_each_other_stay_apart() -> None:

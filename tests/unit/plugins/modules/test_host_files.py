@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.navilab.webui.plugins.module_utils import _answers, _engine_apply, _lock, _records
+from ansible_collections.navilab.webui.plugins.module_utils import _answers, _engine_apply, _host_files, _lock, _records
 from ansible_collections.navilab.webui.plugins.module_utils._apt import without_secrets
 from ansible_collections.navilab.webui.plugins.module_utils._docker_config import public, render
 from ansible_collections.navilab.webui.plugins.module_utils._sysfs import Tree
@@ -63,6 +65,37 @@ def test_all_settings_at_once(run_module: Callable[..., Any], folder: Path, chec
     assert run_module(host_files.main, **arguments)["paths"] == [str(unit)]
 
 
+def test_directories_of_an_account(run_module: Callable[..., Any], tmp_path: Path) -> None:
+    """With those above it that are missing; one that is there is given to it, and its content stays as it is."""
+    mine = {"owner": os.geteuid(), "group": os.getegid()}
+    leaf, there = tmp_path / "a/b/c", tmp_path / "there"
+    (there / "kept").mkdir(parents=True, mode=0o700)
+    there.chmod(0o700)
+    arguments = {"directories": [str(leaf), str(there)], **mine}
+    assert run_module(host_files.main, **arguments, _ansible_check_mode=True)["paths"] == arguments["directories"]
+    assert not (tmp_path / "a").exists() and stat.S_IMODE(there.stat().st_mode) == 0o700
+    done = run_module(host_files.main, **arguments)
+    owner = f"{os.geteuid()}:{os.getegid()}"
+    assert [diff["before"] for diff in done["diff"]] == ["absent\n", f"directory 0700 {owner}\n"]
+    assert {diff["after"] for diff in done["diff"]} == {f"directory 0755 {owner}\n"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (leaf, leaf.parent, tmp_path / "a", there)} == {0o755}
+    assert stat.S_IMODE((there / "kept").stat().st_mode) == 0o700
+    assert not run_module(host_files.main, **arguments)["changed"]
+    there.chmod(0o700)
+    assert not run_module(host_files.main, directories=[str(there)])["changed"], "nobody's in particular"
+    (tmp_path / "file").write_text("in the way")
+    failed = run_module(host_files.main, directories=[str(tmp_path / "file")], **mine)
+    assert failed["failed"] and failed["msg"] == f"{tmp_path}/file: File exists"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives directories away")
+def test_directories_of_another_account(run_module: Callable[..., Any], tmp_path: Path) -> None:
+    leaf = tmp_path / "a/b"
+    assert run_module(host_files.main, directories=[str(leaf)], owner=1234, group=1235)["changed"]
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in (leaf, leaf.parent)} == {(1234, 1235)}
+    assert tmp_path.stat().st_uid == 0
+
+
 @pytest.mark.parametrize(
     ("before", "content", "says"),
     [
@@ -110,6 +143,29 @@ def test_check_mode_holds_nothing(run_module: Callable[..., Any], kept: Path) ->
     assert not kept.exists() and not (kept.parent / "run").exists()
 
 
+def test_lists_are_used_while_they_are_fresh(
+    run_module: Callable[..., Any], kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists = kept.parent / "install.conf"
+    sources = kept.parent / "sources.list.d"
+    sources.mkdir()
+    monkeypatch.setattr(_host_files, "SOURCES", (str(kept.parent / "none"), str(sources)))
+    assert run_module(host_files.main, lists=str(lists))["lists"] == "", "they are gone"
+    (cache := lists.with_name("pkgcache.bin")).write_text("")
+    lists.write_text("")
+    os.utime(cache, (1e9, 1e9))
+    ours = source(sources / "ours.list", "deb http://x/ ./\n")
+    assert run_module(host_files.main, lists=str(lists), files=ours)["lists"] == str(lists)
+    assert cache.stat().st_mtime >= (sources / "ours.list").stat().st_mtime, "apt would make it anew"
+    assert run_module(host_files.main, lists=str(lists))["lists"] == "", "a source is newer"
+    for path in (sources, *sources.iterdir()):
+        os.utime(path, (1e9, 1e9))
+    assert run_module(host_files.main, lists=str(lists))["lists"] == str(lists)
+    os.utime(lists, (time.time() - 700,) * 2)
+    assert run_module(host_files.main, lists=str(lists))["lists"] == ""
+    assert run_module(host_files.main)["lists"] == ""
+
+
 def test_a_record_stays_in_its_directory(run_module: Callable[..., Any], kept: Path) -> None:
     assert "is no name for a record" in run_module(host_files.main, records={"../x": {"a": 1}})["msg"]
     assert not kept.exists()
@@ -128,7 +184,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
     (tmp_path / "etc/apt/sources.list.d").mkdir(parents=True)
     (tmp_path / "etc/apt/sources.list").write_text(THEIRS)
     found = Tree(str(tmp_path))
-    monkeypatch.setattr(host_files, "Tree", lambda _root: found)
+    monkeypatch.setattr(_host_files, "Tree", lambda _root: found)
     return found
 
 
@@ -155,7 +211,7 @@ def test_a_source_that_can_not_be_written(run_module: Callable[..., Any], tree: 
 
 def test_apt_is_asked_with_the_login_and_answers_without(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(_answers, "simulate", lambda question: asked.append(question) or {"error": ""})
+    monkeypatch.setattr(_answers, "simulate", lambda question, _parent: asked.append(question) or {"error": ""})
     monkeypatch.setattr(tree, "ask", lambda _question, live, *_more: live())
     monkeypatch.setattr(_answers, "Tree", lambda _root: tree)
     question: Any = {"install": ["x"], "sources": [{"path": "/p.list", "content": without_secrets(OURS)}]}

@@ -19,6 +19,7 @@ def lock(
     run_module: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., dict[str, Any]]:
     monkeypatch.setattr(_lock, "FOLDER", tmp_path / "navilab")
+    monkeypatch.setattr(_lock, "ASIDE", tmp_path / "aside")
     return lambda **arguments: run_module(host_lock.main, **{**MINE, **arguments})
 
 
@@ -29,6 +30,15 @@ def test_take_and_release(lock: Callable[..., dict[str, Any]]) -> None:
     assert (second["held"], second["lock"]["who"]) == (False, "ada@desk")
     assert not lock(state="absent")["held"]
     assert lock(run="b" * 32)["held"]
+
+
+def test_what_the_run_has_put_aside_goes_with_the_lock(lock: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    (tmp_path / "aside/apt").mkdir(parents=True)
+    lock()
+    lock(state="absent", run="b" * 32)
+    assert (tmp_path / "aside").exists(), "it is another's"
+    lock(state="absent")
+    assert not (tmp_path / "aside").exists()
 
 
 def test_check_mode_takes_nothing(lock: Callable[..., dict[str, Any]], tmp_path: Path) -> None:

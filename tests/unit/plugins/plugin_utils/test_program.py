@@ -1,4 +1,4 @@
-"""host_info as a program of our own: it runs with nothing but Python, and gives what the module gives."""
+"""Modules as a program of our own: it runs with nothing but Python, and gives what the module gives."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sources() -> dict[str, str]:
 
 def run(arguments: dict[str, Any], kept: Path, **more: Any) -> subprocess.CompletedProcess[bytes]:
     """What it says, where it keeps the sources in `kept`, or can't where that is below a file."""
-    text = program(arguments, str(kept))
+    text = program("host_info", arguments, kept=str(kept))
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     return subprocess.run([sys.executable], input=text, capture_output=True, check=False, env=environment, **more)
 
@@ -55,7 +55,20 @@ def test_program(tmp_path: Path, kept: Path) -> None:
         done = run(asked, kept, cwd=tmp_path)
         assert not done.returncode, done.stderr.decode()
         seen = json.loads(done.stdout)
-        assert seen == {"changed": False, "host": json.loads(json.dumps(gather(**asked)))}
+        wanted = {**gather(**asked), "root": str(tmp_path)}
+        assert seen == {"changed": False, "host": json.loads(json.dumps(wanted))}
+
+
+@pytest.mark.parametrize("module", _program.OURS)
+def test_each_module_has_its_function(module: str, tmp_path: Path) -> None:
+    """In check mode and with no argument but those that it can't do without: it says something, and does nothing."""
+    needed = {"role_record": {"name": "x y"}, "webui_ready": {"name": "none", "port": 0}}.get(module, {})
+    needed |= {"root": "relative"} if module in ("host_info", "host_answers") else {}
+    text = program(module, needed, check=True, kept=str(tmp_path / "kept"))
+    done = subprocess.run([sys.executable], input=text, capture_output=True, check=False)
+    assert not done.returncode, done.stderr.decode()
+    said = json.loads(done.stdout)
+    assert "msg" in said if needed else not said.get("failed")
 
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="it keeps sources for root alone")

@@ -126,7 +126,9 @@ def test_a_mirror_with_a_login(facts: Any, tmp_path: Path, seen: Callable[..., A
     source = plan["source"]
     assert "mirror.example/debian bookworm non-free-firmware" in source["content"]
     assert plan["questions"]["apt"]["sources"] == [source]
-    said = json.dumps([facts, plan, together({"firmware": plan, "docker_engine": ENGINE}, [*ENGINE["due"]], {}, ())])
+    said = json.dumps(
+        [facts, plan, together({"firmware": plan, "docker_engine": ENGINE}, [*ENGINE["due"]], {}, (), "")]
+    )
     assert "s3cret" not in said and "non-free-firmware" in said, "results, events, -v and a fact cache have all of it"
     # The host has it in, and knows it again without it.
     (tmp_path / PARTS.strip("/")).mkdir(parents=True)

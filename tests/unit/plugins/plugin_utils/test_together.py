@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.navilab.webui.plugins.plugin_utils._together import together
+from ansible_collections.navilab.webui.plugins.plugin_utils._together import keeps_lists, together
 
 FIRMWARE = {"install": ["fw"], "source": {"path": "/s", "content": "deb"}, "record": {"packages": ["fw"]}}
 ENGINE = {
@@ -18,7 +18,9 @@ DUE = ["firmware", "docker_engine"]
 
 def run(engine: dict[str, Any] = ENGINE, due: list[str] = DUE, kept: tuple[str, ...] = (), **variables: Any) -> Any:
     others = {"gpu_access": {"record": {"joined": {"lab": ["video"]}}}, "reboot": {}, "webui": {"record": {}}}
-    return together({"firmware": FIRMWARE, "docker_engine": engine, **others}, due, variables, kept)
+    return together(
+        {"firmware": FIRMWARE, "docker_engine": engine, **others}, due, variables, kept, "/kept/install.conf"
+    )
 
 
 def test_both_come_in_at_once() -> None:
@@ -26,7 +28,7 @@ def test_both_come_in_at_once() -> None:
     assert found["install"] == ["fw", "docker.io"]
     assert found["files"] == [{"path": "/s", "content": "deb", "kind": "source"}, *ENGINE["writes"]]
     assert (found["lease"], run(due=[*DUE, "webui"])["lease"]) == (1800, 9000)  # of the longest step that comes
-    assert found["directories"] == ["/etc/docker"]
+    assert (found["directories"], found["lists"]) == (["/etc/docker"], "/kept/install.conf")
     assert found["records"] == {"firmware": FIRMWARE["record"], "docker_engine": ENGINE["record"]}
 
 
@@ -43,13 +45,13 @@ def test_both_come_in_at_once() -> None:
 )
 def test_each_goes_its_own_way(changes: dict[str, Any], variables: dict[str, Any]) -> None:
     assert run({**ENGINE, **changes}, **variables) == {
-        "lease": 0, "install": [], "files": [], "directories": [], "records": {}, "access": False,
+        "lease": 0, "install": [], "files": [], "directories": [], "records": {}, "access": False, "lists": "",
     }  # fmt: skip
 
 
 def test_sources_that_go_first() -> None:
     firmware = {**FIRMWARE, "sources_absent": ["/old"]}
-    assert together({"firmware": firmware, "docker_engine": ENGINE}, DUE, {}, ())["install"] == []
+    assert together({"firmware": firmware, "docker_engine": ENGINE}, DUE, {}, (), "")["install"] == []
     assert run({**ENGINE, "files_absent": ["/old"]})["install"] == []
 
 
@@ -62,6 +64,15 @@ def test_all_records_at_once() -> None:
     assert not run(due=due, ansible_skip_tags=["gpu_access"])["access"]
     assert [*run(due=due, ansible_skip_tags=["gpu_access"])["records"]] == DUE
     assert [*run(due=due, kept=("gpu_access", "firmware"))["records"]] == DUE
+
+
+def test_lists_are_kept_for_that_alone() -> None:
+    """And only by a run whose end takes them away."""
+    plans = {"firmware": FIRMWARE, "docker_engine": ENGINE}
+    assert keeps_lists(plans, DUE, {})
+    assert not keeps_lists(plans, ["firmware"], {})
+    assert not keeps_lists(plans, DUE, {"ansible_run_tags": ["firmware", "docker_engine"]})
+    assert not keeps_lists(plans, DUE, {"ansible_skip_tags": ["verify"]})
 
 
 @pytest.mark.parametrize("tags", [["all"], ["tagged"], ["firmware", "docker_engine"]])
