@@ -25,7 +25,14 @@ class ActionModule(HoldingAction):
         _validation, arguments = self.validate_argument_spec(ARGUMENTS)
         variables = task_vars or {}
         known, lease = self.known(variables), arguments.pop("lease")
-        if self._task.check_mode or _lock.lasts(known.get("held_until", 0.0), lease):
+        # What takes the lock goes as a file, which no secret should.
+        if (arguments["values"] or arguments["proxy"]) and not self._task.check_mode:
+            if not _lock.lasts(known.get("held_until", 0.0), lease):
+                self.hold(known, lease, variables, result)
+            if result.get("failed") or result.get("unreachable"):
+                return result
+            result.update(self.ask("host_files", arguments, variables))
+        elif self._task.check_mode or _lock.lasts(known.get("held_until", 0.0), lease):
             result.update(self.ask("host_files", arguments, variables))
         else:
             self.hold(known, lease, variables, result, "host_files", arguments)

@@ -35,6 +35,7 @@ from ._types import AptAnswer, AptQuestion, AptSource, SourceFile
 TIME_S = 60.0  # for all of a question
 _UPDATE_S = 40.0  # of it for reading archives anew
 FRESH_S = 120.0  # lists that were read so lately, as by an earlier role of this run, are not read anew
+_LEFT_S = 3600.0  # no installation reads them for so long
 CACHE_BYTES = 256 << 20
 """Room for what apt makes of all lists, and of them with dpkg's database: 37 MB each for Debian 12 alone."""
 _TEXT = 600  # characters of what apt says
@@ -248,6 +249,10 @@ class Box:
     def __init__(self, parent: Path | None = None) -> None:
         if parent:
             make(str(parent))
+            for other in parent.iterdir():  # what runs have left that were cut off
+                with contextlib.suppress(OSError):  # another run takes it away
+                    if time.time() - other.stat().st_mtime > _LEFT_S:
+                        shutil.rmtree(other)
         self.path = Path(tempfile.mkdtemp(prefix="navilab-apt-", dir=parent))
         self._end = weakref.finalize(self, _drop, self.path, parent)
         self.path.chmod(0o755)  # apt fetches as another user
@@ -258,7 +263,14 @@ class Box:
         self._read: dict[frozenset[tuple[str, str]], Lists] = {}
 
     def keep(self) -> str:
-        """A configuration with our lists in the place of the host's, which stay now; "" where these are the host's."""
+        """A configuration with our lists in the place of the host's, which stay now; "" where these are the host's, or
+        where not all could be read: the role tries again then, without our limit of time."""
+        try:
+            return self._keep() if all(read.complete for read in self._read.values()) else ""
+        except OSError:  # no room
+            return ""
+
+    def _keep(self) -> str:
         lists = self.path / "lists"
         if not lists.is_dir():
             return ""

@@ -56,6 +56,8 @@ def host_files(given: Mapping[str, Any], check: bool) -> dict[str, Any]:
         for name, content in given["records"].items():
             path = str(_records.path_of(name))
             note(path, _records.keep(name, content, check))
+        if (given["owner"] is None) != (given["group"] is None):
+            raise ApplyError("owner and group go together")
         owner = None if given["owner"] is None else (given["owner"], given["group"])
         for path in given["directories"]:
             note(path, make(path, owner, check))
@@ -67,6 +69,8 @@ def host_files(given: Mapping[str, Any], check: bool) -> dict[str, Any]:
                 os.utime(cache)
     except ApplyError as error:
         return {"failed": True, "msg": str(error), "changed": bool(paths)}
+    except ValueError as error:  # of a mode, or of a daemon.json
+        return {"failed": True, "msg": f"{path}: {error}", "changed": bool(paths)}
     except OSError as error:
         return {"failed": True, "msg": f"{path}: {error.strerror}", "changed": bool(paths)}
     return {"changed": bool(paths), "paths": paths, "diff": diffs, "lists": lists, **held}

@@ -14,8 +14,8 @@ author:
 description:
   - Asks apt what a transaction would remove, change or be refused, dockerd whether it would start with a
     C(daemon.json), and registries whether they have an image.
-  - Changes nothing on the host. M(navilab.webui.plan) asks it where a plan means to install, to write that file or to
-    pull.
+  - Changes nothing on the host but what O(keep_lists) keeps. M(navilab.webui.plan) asks it where a plan means to
+    install, to write that file or to pull.
 extends_documentation_fragment:
   - navilab.webui.attributes
   - navilab.webui.root

@@ -107,7 +107,8 @@ if kept("{kept}"):
 else:
     sys.meta_path.insert(0, Sources(unpacked()))
 from navilab_webui.{file} import {module}
-print(json.dumps({module}(json.loads(base64.b64decode("{arguments}")), {check})))
+given = json.loads(base64.b64decode("{arguments}"))  # a line of its own, which no traceback shows: it may have secrets
+print(json.dumps({module}(given, {check})))
 """
 
 

@@ -430,7 +430,11 @@ def test_files_are_kept_on_a_host_that_is_held(
     assert "run" not in answering.kept[1], "it is held"
     act(HostFiles, arguments, after(first), answering, check=True)
     assert "run" not in answering.kept[2], "it is not to be held"
+    act(HostFiles, {**arguments, "proxy": "s3cret"}, after(first), answering)
+    assert len(answering.locked) == 1 and "run" not in answering.kept[3], "a secret is in no file of the lock's"
     answering.lock = {"held": False, "lock": other(), "problem": ""}
+    refused = act(HostFiles, {**arguments, "proxy": "s3cret"}, after(first), answering)
+    assert refused["failed"] and len(answering.kept) == 4
     busy = act(HostFiles, arguments, after(first), answering)
     assert busy["failed"] and [check["id"] for check in busy["checks"]] == ["host_busy"]
     assert "ansible_facts" not in busy

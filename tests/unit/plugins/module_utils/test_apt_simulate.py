@@ -260,6 +260,13 @@ def test_what_was_read_is_kept_for_the_installation(host: Host, monkeypatch: pyt
     assert "Inst podman-docker" in done.stdout, done.stderr
     shutil.rmtree(aside)
     assert host.tree() == before
+    box = _apt_simulate.Box(aside)
+    box._read = {frozenset(): _apt_simulate.Lists("", "", [], True)}
+    (box.path / "lists").mkdir()
+    assert box.keep() == "", "half of them"
+    os.utime(box.path, (1e9, 1e9))
+    _apt_simulate.Box(aside)
+    assert not box.path.exists(), "nobody has let the host go"
     for asked, keep in ((questions, False), (questions[:1], True)):  # nobody asked, and nothing to do at once
         assert _answers.answer(apt=asked, keep_lists=keep)["lists"] == ""
     removes: list[AptQuestion] = [*questions, {"install": ["docker-ce"], "sources": []}]

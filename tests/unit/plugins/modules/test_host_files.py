@@ -83,6 +83,8 @@ def test_directories_of_an_account(run_module: Callable[..., Any], tmp_path: Pat
     assert not run_module(host_files.main, **arguments)["changed"]
     there.chmod(0o700)
     assert not run_module(host_files.main, directories=[str(there)])["changed"], "nobody's in particular"
+    assert "go together" in run_module(host_files.main, directories=[str(leaf)], owner=0)["msg"]
+    assert "invalid literal" in run_module(host_files.main, files=[{"path": "/x", "content": "", "mode": "rw"}])["msg"]
     (tmp_path / "file").write_text("in the way")
     failed = run_module(host_files.main, directories=[str(tmp_path / "file")], **mine)
     assert failed["failed"] and failed["msg"] == f"{tmp_path}/file: File exists"

@@ -125,6 +125,15 @@ def test_traceback(kept: Path) -> None:
     assert not done.stdout
 
 
+def test_a_traceback_has_no_argument(tmp_path: Path) -> None:
+    """Read from a file, a program's lines are in it."""
+    text = program("role_record", {"name": ["s3cret"]}, kept="/dev/null/navilab")
+    (tmp_path / "program.py").write_bytes(text)
+    done = subprocess.run([sys.executable, tmp_path / "program.py"], capture_output=True, check=False)
+    assert done.returncode == 1 and b"Traceback" in done.stderr
+    assert base64.b64encode(b'"s3cret"')[2:8] not in done.stderr and b"b64decode" not in done.stderr
+
+
 def test_all_that_is_imported_travels() -> None:
     """However an import is written: the program finds them by an expression, for its speed."""
     for source in sources().values():
