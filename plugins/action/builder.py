@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check
-from ansible_collections.navilab.webui.plugins.plugin_utils import _builder, _bundle, _variables
+from ansible_collections.navilab.webui.plugins.plugin_utils import _builder, _bundle, _fresh, _variables
 from ansible_collections.navilab.webui.plugins.plugin_utils._action import failed, is_local
 from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean, shown
 
@@ -28,7 +28,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         hostvars = variables["hostvars"]
         offers, dues = {}, []
         for host in variables["ansible_play_hosts"]:
-            plan = (hostvars[host].get("ansible_facts") or {}).get("navilab") or {}
+            plan = _fresh.fact(hostvars[host])
             dues.append(plan.get("due") or [])
             if plan.get("offer"):
                 offers[host] = plan["offer"]

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.navilab.webui.plugins.module_utils._lock import RUN
 from ansible_collections.navilab.webui.plugins.plugin_utils import _lock
+from ansible_collections.navilab.webui.plugins.plugin_utils._action import failed
 from ansible_collections.navilab.webui.plugins.plugin_utils._holding import HoldingAction
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "lease": {"type": "int", "default": _lock.LEASE_S},
+    "lease": RUN["lease"],
 }
 
 
 class ActionModule(HoldingAction):
     """See plugins/modules/host_lock.py for what it takes and returns."""
-
-    _requires_connection = True
-    _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
@@ -36,5 +35,8 @@ class ActionModule(HoldingAction):
         if _lock.lasts(known.get("held_until", 0.0), arguments["lease"]):
             result.update(changed=False, held=True, lock=None, problem="", calls=0)
             return result
-        self.hold(known, arguments["lease"], variables, result)
-        return self.knowing(known, variables, result) if result["held"] else result
+        seen, busy = self.hold(known, arguments["lease"], variables)
+        result.update(seen)
+        if busy:
+            failed(result, busy)
+        return self.knowing(known, variables, result) if seen.get("held") else result

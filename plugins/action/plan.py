@@ -28,7 +28,8 @@ from ansible_collections.navilab.webui.plugins.plugin_utils import (
     _selftests,
     _variables,
 )
-from ansible_collections.navilab.webui.plugins.plugin_utils._action import HostAction, failed, is_local
+from ansible_collections.navilab.webui.plugins.plugin_utils._action import failed, is_local
+from ansible_collections.navilab.webui.plugins.plugin_utils._holding import HoldingAction
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps import STEPS
 from ansible_collections.navilab.webui.plugins.plugin_utils._steps._base import Connection, Settings, Step
 from ansible_collections.navilab.webui.plugins.plugin_utils._text import clean, problem, shown
@@ -56,11 +57,8 @@ filter_loader.get("navilab.webui._or_caller")
 gc.freeze()  # what is there by now: a worker that looks through it for garbage would copy all of it
 
 
-class ActionModule(HostAction):
+class ActionModule(HoldingAction):
     """See plugins/modules/plan.py for what it takes and returns."""
-
-    _requires_connection = True
-    _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         with _recorded.opened(task_vars or {}, self._templar.template) as self._recorded:
@@ -135,7 +133,7 @@ class ActionModule(HostAction):
             **fact,
             "offer": _builder.offer(facts, plans["webui"], settings["webui"])
             if "webui" in plans
-            else _before(variables).get("offer"),
+            else _fresh.fact(variables).get("offer"),
             "checks": shown(checks),
             "partial": arguments["partial"],
             "removing": {setting["state"] for setting in settings.values() if "state" in setting} == {"absent"},
@@ -172,7 +170,7 @@ class ActionModule(HostAction):
         result: dict[str, Any],
     ) -> dict[str, Any] | None:
         """What is known of the host, gathered where what is at hand does not do; None where that failed."""
-        known = _fresh.read(_before(variables))
+        known = _fresh.read(_fresh.fact(variables))
         wanted = _fresh.unite(step.wants(settings[name]) for name, step in steps.items())
         # The role that tests images goes on with the facts that it began with.
         ignored = {"webui"} if arguments["selftests"] else set()
@@ -269,13 +267,13 @@ class ActionModule(HostAction):
         lease = _lock.lease_s(due)
         if _lock.lasts(known.get("held_until", 0.0), lease):
             return []
-        seen = self.take(lease, variables)
+        known["held_until"] = 0.0
+        seen, busy = self.hold(known, lease, variables)
         result["calls"] += 1
         if seen.get("failed") or seen.get("unreachable"):
             result.update(seen)
             return None
-        known["held_until"] = time.time() + lease if seen.get("held") else 0.0
-        return [_lock.busy(seen["lock"], self._name(variables))] if seen.get("lock") else []
+        return busy
 
     def _let_go(self, known: dict[str, Any], variables: Mapping[str, Any]) -> None:
         """Of a host that this run ends on; whether it works is nobody's concern, the lock ends by itself."""
@@ -283,11 +281,6 @@ class ActionModule(HostAction):
             known.update(held_until=0.0, lists="")
             with contextlib.suppress(AnsibleError):
                 self.ask("host_lock", {"state": "absent", "run": known["run"]}, variables)
-
-
-def _before(variables: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The host's fact `navilab` as an earlier call left it."""
-    return (variables.get("ansible_facts") or {}).get("navilab") or {}
 
 
 def _fact(known: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,24 @@ requirements:
   - Python 3.9 or newer on the target, with its standard library and nothing else.
 """
 
-    # Of a module that changes something and shows no difference.
+    # Of a module that changes something and shows the difference.
+    WRITES = r"""
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed, or would change.
+    support: full
+  platform:
+    description: Target systems that the module is for.
+    support: full
+    platforms: debian
+requirements:
+  - Python 3.9 or newer on the target, with its standard library and nothing else.
+"""
+
+    # Of one that shows none.
     CHANGES = r"""
 attributes:
   check_mode:

@@ -13,6 +13,7 @@ from ._docker_config import mask
 from ._sysfs import Tree
 from ._types import Apt, AptArchive, AptSource, AptSourceFields
 
+SOURCE_LIST = "/etc/apt/sources.list"
 SOURCE_PARTS = "/etc/apt/sources.list.d"
 LISTS = "/var/lib/apt/lists"
 OURS = f"{SOURCE_PARTS}/navilab-"  # source files that the roles write begin so
@@ -57,7 +58,7 @@ def gather_apt(tree: Tree) -> Apt:
 def _files(tree: Tree) -> Iterator[tuple[str, str]]:
     """Each file of sources with its text."""
     names = [f"{SOURCE_PARTS}/{name}" for name in tree.listdir(SOURCE_PARTS) if _NAME.fullmatch(name)]
-    for path in ["/etc/apt/sources.list", *names]:
+    for path in [SOURCE_LIST, *names]:
         text = tree.read_text(path)
         if text is not None:
             yield path, text

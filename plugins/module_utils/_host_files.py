@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import _apt_source, _engine_apply, _records
+from ._apt import SOURCE_LIST, SOURCE_PARTS
 from ._files import ApplyError, Replaced, make, write
 from ._lock import RUN, hold
 from ._sysfs import Tree
@@ -33,8 +34,8 @@ FILES: dict[str, Any] = {
     "proxy": {"type": "str", "default": "", "no_log": True},
 }
 FRESH_S = 600.0
-"""As long as facts count as fresh: see plugin_utils/_fresh.py."""
-SOURCES = ("/etc/apt/sources.list", "/etc/apt/sources.list.d")
+"""Seconds after which a host is asked again: in a long run over many batches somebody else may have been there."""
+SOURCES = (SOURCE_LIST, SOURCE_PARTS)
 ARGUMENTS = {**FILES, **RUN}
 
 

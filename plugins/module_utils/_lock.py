@@ -22,8 +22,10 @@ from typing import Any, TypedDict
 from ._sysfs import describe
 from ._types import Lock
 
+LEASE_S = 1800
+"""Of most steps: apt waits up to ten minutes for another one, and so does a reboot."""
 RUN: dict[str, Any] = {  # which run is to hold the host: the action plugins say it
-    "lease": {"type": "int", "default": 1800},
+    "lease": {"type": "int", "default": LEASE_S},
     "run": {"type": "str"},
     "over": {"type": "str", "default": ""},
     "who": {"type": "str", "default": ""},

@@ -20,27 +20,14 @@ description:
   - Plans are shown, so that they have masks in place of secrets (a proxy's login, that of a mirror, a token). The host
     puts them in, from O(values), O(proxy), its own sources and the C(daemon.json) that it has.
   - This is an action plugin too, which holds the host unless this run does, and tells the host's facts of the records.
+extends_documentation_fragment:
+  - navilab.webui.attributes.writes
+  - navilab.webui.lock
 attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
   diff_mode:
-    description: Will return details on what has changed, or would change.
-    support: full
     details:
       - Secrets are masked, and a file that is one is not shown.
-  platform:
-    description: Target systems that the module is for.
-    support: full
-    platforms: debian
-requirements:
-  - Python 3.9 or newer on the target, with its standard library and nothing else.
 options:
-  lease:
-    description:
-      - Seconds after which the run counts as dead, unless it renews the lock.
-    type: int
-    default: 1800
   records:
     description:
       - Records by name.
@@ -105,35 +92,6 @@ options:
       - The unit file with the engine's proxy, whose address may hold a password.
     type: str
     default: ""
-  run:
-    description:
-      - The run that is to hold the host, as O(navilab.webui.host_lock#module:run). The action plugin says it, and the
-        options below. Without it the host is not held.
-    type: str
-  over:
-    description:
-      - A run that is known to be dead.
-    type: str
-    default: ""
-  who:
-    description:
-      - Account and machine that started the run.
-    type: str
-    default: ""
-  machine:
-    description:
-      - Tells that machine from all others.
-    type: str
-    default: ""
-  pid:
-    description:
-      - Process of the run there.
-    type: int
-    default: 0
-  start:
-    description:
-      - When that process began, in the kernel's ticks.
-    type: int
 seealso:
   - module: navilab.webui.engine_service
   - module: navilab.webui.host_lock

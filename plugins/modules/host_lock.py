@@ -22,6 +22,7 @@ description:
     later tasks do.
 extends_documentation_fragment:
   - navilab.webui.attributes
+  - navilab.webui.lock
 options:
   state:
     description:
@@ -29,39 +30,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  lease:
-    description:
-      - Seconds after which the run counts as dead, unless it renews the lock.
-    type: int
-    default: 1800
-  run:
-    description:
-      - The run. The action plugin says it, and the options below.
-    type: str
-  over:
-    description:
-      - A run that is known to be dead.
-    type: str
-    default: ""
-  who:
-    description:
-      - Account and machine that started the run, or the job of AWX that it is.
-    type: str
-    default: ""
-  machine:
-    description:
-      - Tells that machine from all others.
-    type: str
-    default: ""
-  pid:
-    description:
-      - Process of the run there.
-    type: int
-    default: 0
-  start:
-    description:
-      - When that process began, in the kernel's ticks.
-    type: int
 seealso:
   - module: navilab.webui.plan
 """

@@ -23,22 +23,12 @@ description:
     for private addresses.
   - The work is done with the rights of O(owner), in a process of its own that ends when nobody asks for it any more.
     So whatever a user has put into the directory, nothing is written that this user could not write.
+extends_documentation_fragment:
+  - navilab.webui.attributes.writes
 attributes:
   action:
     description: An action plugin on the controller repeats the module and prints the progress.
     support: full
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed, or would change.
-    support: full
-  platform:
-    description: Target systems that the module is for.
-    support: full
-    platforms: debian
-requirements:
-  - Python 3.9 or newer on the target, with its standard library and nothing else.
 options:
   path:
     description:

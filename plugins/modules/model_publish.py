@@ -18,19 +18,8 @@ description:
   - Asks first, so that nothing is sent twice; without O(path) it does no more than that.
   - The file is read in parts, never into memory as a whole, and the checksum is computed on the way. The registry
     refuses a file that is another one.
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Returns nothing to compare.
-    support: none
-  platform:
-    description: Target systems that the module is for.
-    support: full
-    platforms: debian
-requirements:
-  - Python 3.9 or newer on the target, with its standard library and nothing else.
+extends_documentation_fragment:
+  - navilab.webui.attributes.changes
 options:
   sha256:
     description:

@@ -16,19 +16,8 @@ description:
   - Keeps a JSON file below C(/var/lib/navilab), written before a role acts, so that an interrupted run can still be
     removed and a removal takes out nothing else.
   - Directory and file are root's, with mode 0755 and 0644. The file is replaced in one step.
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed, or would change.
-    support: full
-  platform:
-    description: Target systems that the module is for.
-    support: full
-    platforms: debian
-requirements:
-  - Python 3.9 or newer on the target, with its standard library and nothing else.
+extends_documentation_fragment:
+  - navilab.webui.attributes.writes
 options:
   name:
     description:

@@ -15,12 +15,17 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.navilab.webui.plugins.module_utils._host_files import FRESH_S
+
 from ._steps._base import Step
 
 RUN = uuid.uuid4().hex
 """This run of Ansible: made once in the controller's parent process, whose workers inherit it."""
-FRESH_S = 600.0
-"""Seconds after which a host is asked again: in a long run over many batches somebody else may have been there."""
+
+
+def fact(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A host's fact `navilab`, as an earlier call left it; empty where there was none."""
+    return (variables.get("ansible_facts") or {}).get("navilab") or {}
 
 
 def unite(wants: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -9,29 +9,33 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.navilab.webui.plugins.module_utils._types import Check
+
 from . import _fresh, _lock
-from ._action import HostAction, failed
+from ._action import HostAction
 
 
 class HoldingAction(HostAction):
     """`hold` is one module on the host, `knowing` the result with what is known of it since."""
+
+    _requires_connection = True
+    _supports_check_mode = True
 
     def known(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         """What is known of the task's host: that of the play's, where the task is not another's."""
         return _fresh.read(self._navilab(variables))
 
     def hold(
-        self, known: dict[str, Any], lease: int, variables: Mapping[str, Any], result: dict[str, Any],
+        self, known: dict[str, Any], lease: int, variables: Mapping[str, Any],
         module: str = "host_lock", arguments: Mapping[str, Any] | None = None,
-    ) -> None:  # fmt: skip
-        """Take or renew the lock, by that module; `result` has what it says, and `known` how long the lock lasts."""
+    ) -> tuple[dict[str, Any], list[Check]]:  # fmt: skip
+        """Take or renew the lock, by that module: what it says, and the check that another run has it. `known` has how
+        long the lock lasts, so that a role that comes need not ask again."""
         begun = time.time()
         seen = self.take(lease, variables, module, arguments)
-        result.update(seen)
-        if seen.get("held"):  # a role that comes need not ask again
+        if seen.get("held"):
             known["held_until"] = begun + lease
-        if other := seen.get("lock"):
-            failed(result, [_lock.busy(other, self._name(variables))])
+        return seen, [_lock.busy(seen["lock"], self._name(variables))] if seen.get("lock") else []
 
     def knowing(self, known: Mapping[str, Any], variables: Mapping[str, Any], result: dict[str, Any]) -> dict[str, Any]:
         """The result with the host's fact, where there is one."""
@@ -42,5 +46,4 @@ class HoldingAction(HostAction):
         return result
 
     def _navilab(self, variables: Mapping[str, Any]) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = (variables.get("ansible_facts") or {}).get("navilab") or {}
-        return {} if self._task.delegate_to else found
+        return {} if self._task.delegate_to else _fresh.fact(variables)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.navilab.webui.plugins.module_utils._lock import LEASE_S
 from ansible_collections.navilab.webui.plugins.module_utils._types import Check
 
 from ._caller import caller
@@ -26,8 +27,6 @@ LEASES = {"webui": 9000, "amdgpu_dkms": 7200}
 """Seconds that a step may take. webui: two hours for an image and what follows it; amdgpu_dkms: a build a kernel."""
 LONGEST_S = 10800
 """Of playbooks/build.yml, which builds images."""
-LEASE_S = 1800
-"""Of any other step: apt waits up to ten minutes for another one, and so does a reboot."""
 
 
 def lease_s(steps: Iterable[str]) -> int:
